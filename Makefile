@@ -1,0 +1,55 @@
+# Two commands matter: `make run` and `make test`. Everything installs into .venv from nothing.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+STAMP  := $(VENV)/.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help run worker install test check format sandbox-image schemas bench clean
+
+help:           ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+run: $(STAMP)-run  ## install what an experiment needs and run RSI_Reversal to its merge
+	@$(BIN)/python starter.py --strategy RSI_Reversal
+
+worker: $(STAMP)-run  ## serve experiments, with an embedded Temporal server and Web UI
+	@$(BIN)/python worker.py --dev
+
+install: $(STAMP)-all  ## everything: memory, tests, checks
+
+test: $(STAMP)-all  ## every test
+	@$(BIN)/python -m pytest
+
+check: $(STAMP)-all  ## black, isort, ruff, mypy --strict
+	@$(BIN)/black --check -q . && $(BIN)/isort --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy
+
+format: $(STAMP)-all  ## black and isort
+	@$(BIN)/isort -q . && $(BIN)/black -q . && $(BIN)/ruff check -q --fix .
+
+sandbox-image: $(STAMP)-run  ## build the Docker sandbox image
+	@PYTHON=$(BIN)/python deploy/sandbox/build.sh
+
+schemas: $(STAMP)-run  ## export the JSON Schemas to schemas/json
+	@$(BIN)/python starter.py export-schemas schemas/json
+
+bench: $(STAMP)-run  ## time an experiment, step by step
+	@$(BIN)/python -m bench.experiment
+
+clean:          ## remove .venv and caches; var/ (library, records) stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Genesis needs Python 3.11 or newer; point PYTHON at one: make PYTHON=python3.12 run"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "venv is missing: apt-get install python3-venv"; exit 2; }
+
+$(STAMP)-run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what an experiment needs into $(VENV) (once)"
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(STAMP)-all: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing everything, memory and tests included, into $(VENV) (once)"
+	@$(PIP) install -c constraints.txt -e '.[memory,test,dev]'
+	@touch $@ $(STAMP)-run

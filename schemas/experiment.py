@@ -1,0 +1,163 @@
+"""One experiment: what is asked for, where it stands, what it came to."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from schemas.base import Shape, UtcTime
+from schemas.code import Digest, Sha
+from schemas.definition import StrategyDefinition, Thresholds
+from schemas.gates import GateResult
+from schemas.sandbox import Limits, ProviderName
+from schemas.trading import Costs, Metrics
+
+ExperimentId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class ApprovalPolicy(StrEnum):
+    AUTO = "auto"  # merges on `merge`, waits for a person otherwise
+    MANUAL = "manual"  # always waits
+    DRY_RUN = "dry-run"  # judges, never merges
+
+
+class ExperimentRequest(Shape):
+    """Starts one experiment; small enough for history, and complete: a replay needs nothing else."""
+
+    experiment_id: ExperimentId
+    definition: StrategyDefinition
+    data: Digest
+    """The frozen market data (see DataSet)."""
+    data_name: str
+    engine: str = "offline"
+    approval: ApprovalPolicy = ApprovalPolicy.AUTO
+    max_fixes: Annotated[int, Field(ge=0, le=20)] = 3
+    timeout: Annotated[timedelta, Field(gt=timedelta(seconds=1), le=timedelta(days=30))] = timedelta(hours=1)
+    thresholds: Thresholds = Thresholds()
+    """Beside the definition's own; where both set one, the stricter holds."""
+    costs: Costs = Costs()
+    sandbox: ProviderName | None = None
+    """None takes the first that works."""
+    limits: Limits = Limits()
+    trial_timeout: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """Seconds for one trial."""
+    requested_by: str = "unknown"
+
+
+class Step(StrEnum):
+    """Where an experiment is; what a person sees."""
+
+    OPEN = "open"
+    GENERATE = "generate"
+    VALIDATE = "validate"
+    TRY_OUT = "try out"
+    FIX = "fix"
+    RECOMMEND = "recommend"
+    DECIDE = "decide"
+    MERGE = "merge"
+    CLOSE = "close"
+
+
+class ExperimentStatus(StrEnum):
+    """The record's state. Allowed transitions are in domain.lifecycle."""
+
+    RUNNING = "running"
+    WAITING = "waiting"  # for a person's decision
+    MERGING = "merging"
+    MERGED = "merged"
+    ROLLED_BACK = "rolled_back"  # by recommendation, rejection or deadline
+    CANCELLED = "cancelled"
+    DRY_RUN = "dry_run"  # judged, kept out of the library on request
+    FAILED = "failed"  # broken machinery
+
+
+class Verdict(StrEnum):
+    MERGE = "merge"
+    MERGE_WITH_ADAPTATIONS = "merge_with_adaptations"
+    ROLLBACK = "rollback"
+
+
+class Recommendation(Shape):
+    verdict: Verdict
+    reason: str
+    adaptations: list[str] = []
+    """What to adapt, where the verdict is merge_with_adaptations."""
+
+
+class DecisionAction(StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
+    CANCEL = "cancel"
+
+
+class Decision(Shape):
+    """A person's word. `commit` binds it to what was judged; None means 'what you show me now'."""
+
+    action: DecisionAction
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{7,40}$")] | None = None
+    by: Annotated[str, Field(min_length=1, max_length=200)] = "unknown"
+    comment: Annotated[str, Field(max_length=2000)] = ""
+
+
+class DecisionReceipt(Shape):
+    """The answer to a decision that was taken."""
+
+    experiment_id: str
+    action: DecisionAction
+    commit: str | None
+    message: str
+
+
+class TimelineEntry(Shape):
+    """One finished or running step, for progress, bench and report."""
+
+    step: Step
+    attempt: int = 0
+    started: UtcTime
+    seconds: float | None = None
+    summary: str = ""
+
+
+class Progress(Shape):
+    """What a query of a running experiment answers."""
+
+    experiment_id: str
+    strategy: str
+    status: ExperimentStatus
+    step: Step
+    attempt: int
+    max_fixes: int
+    commit: str | None = None
+    gates: list[GateResult] = []
+    recommendation: Recommendation | None = None
+    waiting_until: UtcTime | None = None
+    timeline: list[TimelineEntry] = []
+    notices: list[str] = []
+    """Refused messages, retries worth knowing: newest last, at most 20."""
+
+
+class ExperimentResult(Shape):
+    """What an experiment came to. Small: code, trades and curves are artifacts."""
+
+    experiment_id: str
+    strategy: str
+    status: ExperimentStatus
+    reason: str
+    recommendation: Recommendation | None = None
+    attempts: int = 0
+    judged_commit: Sha | None = None
+    merged_commit: Sha | None = None
+    tag: str | None = None
+    gates: list[GateResult] = []
+    metrics: Metrics | None = None
+    trades: Digest | None = None
+    report: Digest | None = None
+    """Artifact: the HTML report."""
+    code: Digest | None = None
+    """Artifact: the code that was judged last."""
+    diff: Digest | None = None
+    """Artifact: its diff against the library."""
+    definition_digest: Digest | None = None
+    data: Digest | None = None
+    timeline: list[TimelineEntry] = []

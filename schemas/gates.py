@@ -1,0 +1,59 @@
+"""Gates: the questions a try-out must answer."""
+
+from enum import StrEnum
+
+from schemas.base import Shape
+from schemas.code import Digest
+from schemas.trading import Metrics
+
+
+class Gate(StrEnum):
+    """In the order in which they are asked; one that fails leaves the later ones unasked where they need it."""
+
+    VALID = "valid"
+    LOADS = "loads"
+    RUNS = "runs"
+    DETERMINISTIC = "deterministic"
+    TRADES = "trades"
+    CONFORMS = "conforms"
+
+
+class Outcome(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_RUN = "not_run"
+
+
+class GateResult(Shape):
+    gate: Gate
+    outcome: Outcome
+    summary: str
+    """One line a person understands."""
+    details: list[str] = []
+    """At most ten lines: findings, mismatches with bar, rule and values, the error with its line."""
+    seconds: float = 0.0
+
+
+class GateReport(Shape):
+    """What a try-out of one commit came to. Small: logs, trades and curves are artifacts, named by digest."""
+
+    commit: str
+    attempt: int
+    gates: list[GateResult]
+    metrics: Metrics | None = None
+    trades: Digest | None = None
+    """Artifact: JSON list of TradeRow."""
+    output: Digest | None = None
+    """Artifact: what the trials printed."""
+
+    @property
+    def passed(self) -> bool:
+        return all(gate.outcome is Outcome.PASSED for gate in self.gates)
+
+    @property
+    def failures(self) -> list[str]:
+        return [
+            "\n".join([f"{gate.gate}: {gate.summary}", *gate.details])
+            for gate in self.gates
+            if gate.outcome is Outcome.FAILED
+        ]
