@@ -1,0 +1,1 @@
+"""What an experiment does: thin, retriable steps. Each translates, calls one service, returns."""

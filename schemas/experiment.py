@@ -10,6 +10,7 @@ from schemas.base import Shape, UtcTime
 from schemas.code import Digest, Sha
 from schemas.definition import StrategyDefinition, Thresholds
 from schemas.gates import GateResult
+from schemas.market import DataSet
 from schemas.sandbox import Limits, ProviderName
 from schemas.trading import Costs, Metrics
 
@@ -27,9 +28,7 @@ class ExperimentRequest(Shape):
 
     experiment_id: ExperimentId
     definition: StrategyDefinition
-    data: Digest
-    """The frozen market data (see DataSet)."""
-    data_name: str
+    data: DataSet
     engine: str = "offline"
     approval: ApprovalPolicy = ApprovalPolicy.AUTO
     max_fixes: Annotated[int, Field(ge=0, le=20)] = 3

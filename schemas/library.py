@@ -2,13 +2,23 @@
 
 from typing import Literal
 
-from schemas.base import Shape
+from schemas.base import Shape, UtcTime
 from schemas.code import Sha
 
 
 class CommitRef(Shape):
     branch: str
     commit: Sha
+
+
+class BranchInfo(Shape):
+    """One experiment's branch."""
+
+    name: str
+    commit: Sha
+    committed_at: UtcTime
+    experiment_id: str
+    """From the commit's trailer, else the last part of the branch's name."""
 
 
 class MergeOutcome(Shape):
@@ -29,11 +39,20 @@ class VersionInfo(Shape):
     """Counts from 1 for each strategy."""
     tag: str
     commit: Sha
-    merged_at: str
+    merged_at: UtcTime
     experiment_id: str
     engine: str
     subject: str
     metrics: dict[str, float | int | str | None] = {}
+    """From the merged metrics.json: its plain values. `error` says why where it can't be read."""
+
+
+class StrategyInfo(Shape):
+    """One strategy of the library."""
+
+    name: str
+    versions: int
+    latest: VersionInfo
 
 
 class Comparison(Shape):

@@ -30,6 +30,24 @@ class SandboxInfo(Shape):
     """Seconds since the epoch."""
 
 
+class Entry(Shape):
+    """One thing in a sandbox's workspace."""
+
+    path: str
+    kind: Literal["file", "directory", "link", "other"]
+    size: int
+
+
+class ReleaseInfo(Shape):
+    """What one sandbox's life came to."""
+
+    sandbox_id: str
+    provider: ProviderName
+    seconds: float
+    """From the lease to the end."""
+    peak_memory_mb: float | None = None
+
+
 class RunResult(Shape):
     """What became of one command. Its failure is a value; a dead sandbox is an exception."""
 

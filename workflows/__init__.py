@@ -1,0 +1,1 @@
+"""When things happen: durable decisions, replayable to the letter."""

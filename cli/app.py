@@ -1,0 +1,149 @@
+"""The command line: `starter.py --strategy NAME` runs an experiment, the subcommands look after it."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.output import CommandError, Exit
+from schemas.experiment import ApprovalPolicy
+
+app = typer.Typer(
+    no_args_is_help=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_EXPERIMENT = "The experiment"
+_JUDGING = "What the result must reach"
+_TRYING = "Where it is tried"
+
+HELP = """
+Try, judge and merge machine-written trading strategies, without losing sleep.
+
+**Run an experiment:** `starter.py --strategy RSI_Reversal`
+
+A strategy definition becomes code, the code is tried in a sandbox, judged, approved and merged into the library. Each
+experiment is a durable Temporal workflow: it survives a kill at any point and leaves nothing behind.
+
+Exit codes: 0 done, 1 failed or rolled back, 2 usage or invalid input, 3 waiting for a decision.
+"""
+
+
+@app.callback(invoke_without_command=True, help=HELP)
+def run(
+    context: typer.Context,
+    strategy: Annotated[
+        str | None, typer.Option(help="A definition that ships, by name.", rich_help_panel=_EXPERIMENT)
+    ] = None,
+    definition: Annotated[
+        Path | None, typer.Option(help="A definition in a JSON or YAML file.", rich_help_panel=_EXPERIMENT)
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="GOOG, EURUSD, BTCUSD, or an OHLCV CSV file; the definition's symbol where left away.",
+            rich_help_panel=_EXPERIMENT,
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="Who writes the code: `offline` compiles the rules. [env: GENESIS_ENGINE]",
+            rich_help_panel=_EXPERIMENT,
+        ),
+    ] = None,
+    approval: Annotated[
+        ApprovalPolicy,
+        typer.Option(
+            help="auto merges what is recommended as it is and asks otherwise; manual always asks; dry-run never "
+            "merges.",
+            rich_help_panel=_EXPERIMENT,
+        ),
+    ] = ApprovalPolicy.AUTO,
+    max_fixes: Annotated[
+        int, typer.Option(min=0, max=20, help="Most repairs.", rich_help_panel=_EXPERIMENT)
+    ] = 3,
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            help="Deadline of the whole experiment, waiting included: 90s, 15m, 1h. "
+            "[env: GENESIS_EXPERIMENT_TIMEOUT_MS] [default: 1h]",
+            rich_help_panel=_EXPERIMENT,
+        ),
+    ] = None,
+    experiment_id: Annotated[
+        str | None, typer.Option("--id", help="An own name for the experiment.", rich_help_panel=_EXPERIMENT)
+    ] = None,
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach", help="Start it and return; needs a running worker.", rich_help_panel=_EXPERIMENT
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="One JSON object on stdout, nothing else.", rich_help_panel=_EXPERIMENT),
+    ] = False,
+    min_trades: Annotated[
+        int | None, typer.Option(min=1, help="Least trades.", rich_help_panel=_JUDGING)
+    ] = None,
+    max_drawdown: Annotated[
+        float | None, typer.Option(min=0.0, max=100.0, help="Worst drawdown, in %.", rich_help_panel=_JUDGING)
+    ] = None,
+    min_sharpe: Annotated[
+        float | None, typer.Option(help="Least Sharpe ratio.", rich_help_panel=_JUDGING)
+    ] = None,
+    cash: Annotated[
+        float, typer.Option(min=1.0, help="Starting cash.", rich_help_panel=_JUDGING)
+    ] = 1_000_000.0,
+    commission: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=0.0999, help="Of each side's value: 0.002 is 0.2 %.", rich_help_panel=_JUDGING
+        ),
+    ] = 0.0,
+    sandbox: Annotated[
+        str | None,
+        typer.Option(
+            help="bubblewrap or docker; the first that works where left away.", rich_help_panel=_TRYING
+        ),
+    ] = None,
+    memory: Annotated[
+        int, typer.Option(min=64, help="Memory of the sandbox, in MB.", rich_help_panel=_TRYING)
+    ] = 1024,
+) -> None:
+    if context.invoked_subcommand is not None:
+        return
+    if strategy is None and definition is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(Exit.USAGE)
+    from cli.running import Wish, run
+    from schemas.definition import Thresholds
+    from schemas.sandbox import Limits
+    from schemas.trading import Costs
+
+    if sandbox not in (None, "bubblewrap", "docker"):
+        raise CommandError(f"--sandbox {sandbox} is not a provider; allowed are bubblewrap and docker")
+    wish = Wish(
+        strategy=strategy,
+        definition=definition,
+        data=data,
+        engine=engine,
+        approval=approval,
+        max_fixes=max_fixes,
+        timeout=timeout,
+        thresholds=Thresholds(
+            min_trades=min_trades, max_drawdown=max_drawdown or None, min_sharpe=min_sharpe
+        ),
+        costs=Costs(cash=cash, commission=commission),
+        sandbox=sandbox,  # type: ignore[arg-type]
+        limits=Limits(memory_mb=memory),
+        experiment_id=experiment_id,
+        detach=detach,
+        as_json=as_json,
+    )
+    raise typer.Exit(asyncio.run(run(wish)))

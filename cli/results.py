@@ -1,0 +1,127 @@
+"""Showing what an experiment came to, or waits for."""
+
+from pathlib import Path
+
+from rich.syntax import Syntax
+
+from cli.output import CommandError, out, print_json, table
+from schemas.experiment import ExperimentResult, ExperimentStatus, Progress
+from schemas.trading import Metrics
+from services.artifacts import Artifacts
+from services.records import Records
+from services.settings import Settings
+
+_STYLES = {
+    ExperimentStatus.MERGED: "bold green",
+    ExperimentStatus.DRY_RUN: "bold cyan",
+    ExperimentStatus.ROLLED_BACK: "bold yellow",
+    ExperimentStatus.CANCELLED: "bold yellow",
+    ExperimentStatus.FAILED: "bold red",
+}
+
+METRIC_NAMES = {
+    "return_pct": "return %",
+    "buy_and_hold_pct": "buy and hold %",
+    "cagr_pct": "CAGR %",
+    "volatility_pct": "volatility %",
+    "sharpe": "Sharpe",
+    "sortino": "Sortino",
+    "calmar": "Calmar",
+    "max_drawdown_pct": "max drawdown %",
+    "max_drawdown_bars": "drawdown, bars",
+    "exposure_pct": "exposure %",
+    "trades": "trades",
+    "win_rate_pct": "win rate %",
+    "profit_factor": "profit factor",
+    "expectancy_pct": "expectancy %",
+    "sqn": "SQN",
+    "avg_trade_pct": "average trade %",
+    "avg_trade_bars": "average trade, bars",
+}
+
+
+def report_path(settings: Settings, experiment_id: str) -> Path | None:
+    path = settings.home / "reports" / f"{experiment_id}.html"
+    return path if path.is_file() else None
+
+
+def show_metrics(metrics: Metrics) -> None:
+    """Two columns of name and value."""
+    cells = [(name, getattr(metrics, key)) for key, name in METRIC_NAMES.items()]
+    half = (len(cells) + 1) // 2
+    rows = [(*cells[at], *(cells[at + half] if at + half < len(cells) else ("", ""))) for at in range(half)]
+    table(["metric", "", "metric", ""], rows)
+
+
+def show_result(settings: Settings, result: ExperimentResult, *, as_json: bool) -> None:
+    report = report_path(settings, result.experiment_id)
+    if as_json:
+        print_json(result.model_dump(mode="json") | {"report_path": str(report) if report else None})
+        return
+    verdict = f"{result.recommendation.verdict}: " if result.recommendation else ""
+    reason = result.recommendation.reason if result.recommendation else result.reason
+    out.print()
+    out.print(f"{result.strategy}: {result.status.replace('_', ' ')}", style=_STYLES.get(result.status))
+    out.print(f"{verdict}{reason}", markup=False)
+    if result.recommendation and result.reason not in ("", reason):
+        out.print(result.reason, markup=False)
+    if result.recommendation:
+        for item in result.recommendation.adaptations:
+            out.print(f"  to adapt: {item}", markup=False)
+    out.print()
+    if result.metrics:
+        show_metrics(result.metrics)
+        out.print()
+    if result.merged_commit:
+        out.print(f"merged as {result.merged_commit}, tagged {result.tag}", markup=False)
+    if report:
+        out.print(f"report: {report}", markup=False)
+    out.print(f"next:   python starter.py show {result.experiment_id}", markup=False)
+    out.print(f"        python starter.py trades {result.experiment_id}", markup=False)
+    if result.merged_commit:
+        out.print(f"        python starter.py library versions {result.strategy}", markup=False)
+
+
+def show_waiting(settings: Settings, waiting: Progress, *, as_json: bool) -> None:
+    """What is to be decided, and how."""
+    report = report_path(settings, waiting.experiment_id)
+    if as_json:
+        print_json(waiting.model_dump(mode="json") | {"report_path": str(report) if report else None})
+        return
+    found = waiting.recommendation
+    out.print()
+    out.print(f"{waiting.strategy}: waiting for a decision", style="bold yellow")
+    if found:
+        out.print(f"{found.verdict}: {found.reason}", markup=False)
+        for item in found.adaptations:
+            out.print(f"  to adapt: {item}", markup=False)
+    if report:
+        out.print(f"report:  {report}", markup=False)
+    if waiting.waiting_until:
+        out.print(f"until:   {waiting.waiting_until:%Y-%m-%d %H:%M:%S} UTC, then it is rolled back")
+    out.print(f"commit:  {waiting.commit}")
+    out.print(f"look:    python starter.py diff {waiting.experiment_id}", markup=False)
+    for action in ("approve", "reject"):
+        command = f"python starter.py {action} {waiting.experiment_id} --commit {(waiting.commit or '')[:12]}"
+        out.print(f"{action + ':':<8} {command}", markup=False)
+
+
+def show_diff(settings: Settings, experiment_id: str) -> None:
+    print_diff(diff_of(settings, experiment_id))
+
+
+def diff_of(settings: Settings, experiment_id: str) -> str:
+    row = Records(settings.records_url).experiment(experiment_id)
+    if row is None:
+        raise CommandError(f"there is no experiment {experiment_id} on record; see: python starter.py list")
+    digest = row.artifacts.get("diff")
+    if digest is None:
+        raise CommandError(f"{experiment_id} has no diff: nothing was written before it ended")
+    return Artifacts(settings.home / "artifacts").get(digest).decode()
+
+
+def print_diff(text: str) -> None:
+    if out.is_terminal:
+        out.print(Syntax(text, "diff", background_color="default"))
+    else:
+        out.print(text, markup=False, end="")

@@ -1,0 +1,213 @@
+"""Starting an experiment and seeing it through."""
+
+import asyncio
+import getpass
+import re
+import secrets
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.prompt import Prompt
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from cli.output import CommandError, Exit, err, out, print_json
+from cli.results import show_diff, show_result, show_waiting
+from cli.session import Handle, Session, session
+from cli.watching import Seen, watch
+from schemas.definition import Thresholds
+from schemas.experiment import (
+    ApprovalPolicy,
+    Decision,
+    DecisionAction,
+    DecisionReceipt,
+    ExperimentRequest,
+    ExperimentStatus,
+    Progress,
+)
+from schemas.sandbox import Limits, ProviderName
+from schemas.trading import Costs
+from services.artifacts import Artifacts
+from services.definitions import load_definition
+from services.market_data import BUNDLED, MarketData
+from services.settings import Settings
+from workflows.experiment import StrategyExperiment
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the person asked for, as typed."""
+
+    strategy: str | None
+    definition: Path | None
+    data: str | None
+    engine: str | None
+    approval: ApprovalPolicy
+    max_fixes: int
+    timeout: str | None
+    thresholds: Thresholds
+    costs: Costs
+    sandbox: ProviderName | None
+    limits: Limits
+    experiment_id: str | None
+    detach: bool
+    as_json: bool
+
+
+def duration(text: str) -> timedelta:
+    """'90s', '15m', '1h', '2d', '1h30m' as a time span."""
+    parts = list(_DURATION.finditer(text.strip()))
+    if not parts or "".join(part.group(0) for part in parts) != text.strip():
+        raise CommandError(f"'{text}' is not a duration; write for example 90s, 15m, 1h or 1h30m")
+    return timedelta(seconds=sum(float(part.group(1)) * _UNITS[part.group(2)] for part in parts))
+
+
+def whoami() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def request_from(wish: Wish, settings: Settings) -> ExperimentRequest:
+    """Read the definition, freeze the data, and make the request that a replay can be made from."""
+    if (wish.strategy is None) == (wish.definition is None):
+        raise CommandError("name what to try: either --strategy NAME or --definition FILE")
+    checked = load_definition(wish.definition or wish.strategy or "", root=settings.strategies)
+    for note in checked.notes:
+        err.print(f"note: {note}", style="dim", markup=False)
+    definition = checked.definition
+    source = wish.data or (definition.symbol if definition.symbol.upper() in BUNDLED else None)
+    if source is None:
+        raise CommandError(
+            f"{definition.name} trades {definition.symbol}, for which no data ships; give --data FILE.csv or one of "
+            f"{', '.join(BUNDLED)}"
+        )
+    market = MarketData(Artifacts(settings.home / "artifacts"))
+    data = market.clip(
+        market.load(source), start=definition.start_date, end=definition.end_date, period=definition.period
+    )
+    for warning in data.warnings:
+        err.print(f"data: {warning}", style="yellow", markup=False)
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return ExperimentRequest(
+        experiment_id=wish.experiment_id or f"{definition.name}-{stamp}-{secrets.token_hex(2)}",
+        definition=definition,
+        data=data,
+        engine=wish.engine or settings.engine,
+        approval=wish.approval,
+        max_fixes=wish.max_fixes,
+        timeout=duration(wish.timeout) if wish.timeout else settings.experiment_timeout,
+        thresholds=wish.thresholds,
+        costs=wish.costs,
+        sandbox=wish.sandbox,
+        limits=wish.limits,
+        requested_by=whoami(),
+    )
+
+
+async def start(link: Session, request: ExperimentRequest) -> Handle:
+    try:
+        return await link.link.client.start_workflow(
+            StrategyExperiment.run,
+            request,
+            id=request.experiment_id,
+            task_queue=link.settings.queue,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            static_summary=f"{request.definition.name} on {request.data.name}, {request.engine}",
+            static_details=request.definition.description,
+        )
+    except WorkflowAlreadyStartedError as error:
+        raise CommandError(
+            f"an experiment {request.experiment_id} exists already; leave --id away"
+        ) from error
+
+
+async def run(wish: Wish) -> Exit:
+    settings = Settings()
+    async with session(settings, may_embed=not wish.detach) as link:
+        request = await asyncio.to_thread(request_from, wish, settings)
+        err.print(f"{request.experiment_id}: {link.link.run_url(request.experiment_id)}", markup=False)
+        handle = await start(link, request)
+        if wish.detach:
+            said = {"experiment_id": request.experiment_id, "url": link.link.run_url(request.experiment_id)}
+            if wish.as_json:
+                print_json(said)
+            else:
+                out.print(f"started; watch it with: python starter.py status {request.experiment_id} --watch")
+            return Exit.DONE
+        await link.serve_if_nobody_does()
+        return await see_through(link, handle, as_json=wish.as_json, ask=not wish.as_json)
+
+
+async def see_through(link: Session, handle: Handle, *, as_json: bool, ask: bool) -> Exit:
+    """Watch; ask for the decision where a person sits at the terminal; show what it came to."""
+    while True:
+        seen = await watch(link, handle, quiet=as_json)
+        if seen.waiting and ask and sys.stdin.isatty() and out.is_terminal:
+            decided = await _asked(link, handle, seen.waiting)
+            if decided:
+                continue
+        return await _told(link, handle, seen, as_json=as_json)
+
+
+async def _told(link: Session, handle: Handle, seen: Seen, *, as_json: bool) -> Exit:
+    if seen.waiting:
+        show_waiting(link.settings, seen.waiting, as_json=as_json)
+        return Exit.WAITING
+    if seen.result is None:
+        if as_json:
+            print_json({"experiment_id": handle.id, "status": "failed", "error": seen.failure})
+        else:
+            err.print(f"[red]failed:[/red] {seen.failure}")
+            out.print(f"look at it: {link.link.run_url(handle.id)}")
+        return Exit.FAILED
+    show_result(link.settings, seen.result, as_json=as_json)
+    good = (ExperimentStatus.MERGED, ExperimentStatus.DRY_RUN)
+    return Exit.DONE if seen.result.status in good else Exit.FAILED
+
+
+async def _asked(link: Session, handle: Handle, waiting: Progress) -> bool:
+    """Show what is to be decided and take the answer; False where it is put off."""
+    show_waiting(link.settings, waiting, as_json=False)
+    while True:
+        answer = await asyncio.to_thread(
+            Prompt.ask,
+            "merge it?",
+            choices=["approve", "reject", "diff", "later"],
+            default="later",
+            console=out,
+        )
+        if answer == "diff":
+            show_diff(link.settings, waiting.experiment_id)
+            continue
+        if answer == "later":
+            return False
+        comment = await asyncio.to_thread(Prompt.ask, "comment", default="", console=out)
+        decision = Decision(
+            action=DecisionAction(answer), commit=waiting.commit, by=whoami(), comment=comment
+        )
+        try:
+            receipt = await decide(handle, decision)
+        except CommandError as refused:
+            err.print(
+                str(refused), markup=False
+            )  # it ended while the question stood; what came of it is shown next
+        else:
+            out.print(receipt.message, markup=False)
+        return True
+
+
+async def decide(handle: Handle, decision: Decision) -> DecisionReceipt:
+    """Send a decision; CommandError with the reason where it is refused."""
+    try:
+        return await handle.execute_update(StrategyExperiment.decide, decision)
+    except WorkflowUpdateFailedError as error:
+        raise CommandError(f"refused: {error.cause}") from error

@@ -1,0 +1,58 @@
+"""A command's connection to Temporal, with a server and a worker of its own where there are none."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+
+from schemas.experiment import ExperimentResult, Progress
+from services.settings import Settings
+from services.temporal.connect import Connection, connection, is_served
+from workflows.experiment import StrategyExperiment
+
+_PATIENCE = timedelta(seconds=5)
+
+Handle = WorkflowHandle[StrategyExperiment, ExperimentResult]
+
+
+class Session:
+    def __init__(self, settings: Settings, link: Connection, resources: contextlib.AsyncExitStack) -> None:
+        self.settings = settings
+        self.link = link
+        self._resources = resources
+        self.serves = False
+
+    def handle(self, experiment_id: str) -> Handle:
+        return self.link.client.get_workflow_handle_for(StrategyExperiment.run, experiment_id)
+
+    async def serve(self) -> None:
+        """Become the worker, where this process isn't yet."""
+        if not self.serves:
+            from worker import (  # loads the strategies' libraries: a second that most commands needn't wait
+                serving,
+            )
+
+            await self._resources.enter_async_context(serving(self.link.client, self.settings))
+            self.serves = True
+
+    async def serve_if_nobody_does(self) -> None:
+        if self.link.embedded or not await is_served(self.link.client, self.settings.queue):
+            await self.serve()
+
+    async def progress(self, handle: Handle) -> Progress | None:
+        """Where the experiment is; None while nobody answers for it."""
+        try:
+            return await handle.query(StrategyExperiment.progress, rpc_timeout=_PATIENCE)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+
+
+@contextlib.asynccontextmanager
+async def session(settings: Settings, *, may_embed: bool = True) -> AsyncIterator[Session]:
+    async with contextlib.AsyncExitStack() as resources:
+        link = await resources.enter_async_context(connection(settings, may_embed=may_embed))
+        yield Session(settings, link, resources)

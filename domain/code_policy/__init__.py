@@ -1,0 +1,40 @@
+"""What a strategy's code may use.
+
+This is hygiene, not the wall. It tells an honest author early, by line, what will not work, and turns away what
+plainly has no business in a strategy. Python can't be made safe by reading it: whoever wants to get past these rules
+will find a way, and the sandbox must hold without them.
+"""
+
+from domain.code_policy.checks import Checks
+from domain.code_policy.entrypoint import check_entrypoint
+from domain.code_policy.reading import MAX_CHARACTERS, MAX_DEPTH, UnreadableCode, read_code
+from domain.code_policy.rules import RULES
+from domain.code_policy.shape import describe_code
+from schemas.code import Finding
+
+__all__ = [
+    "MAX_CHARACTERS",
+    "MAX_DEPTH",
+    "MAX_FINDINGS",
+    "RULES",
+    "UnreadableCode",
+    "check_code",
+    "describe_code",
+    "read_code",
+]
+
+MAX_FINDINGS = 100
+
+
+def check_code(source: str, entrypoint: str | None = None) -> list[Finding]:
+    """All findings in the order of lines, at most MAX_FINDINGS; none means that the code may be tried.
+
+    `entrypoint` names the class that will be run; with None any subclass of backtesting.Strategy will do. Text that
+    can't be read gives one finding that says what it is. Whatever the text, nothing is raised.
+    """
+    try:
+        tree = read_code(source)
+    except UnreadableCode as unreadable:
+        return [unreadable.finding]
+    findings = {*Checks(tree).findings, *check_entrypoint(tree, entrypoint)}
+    return sorted(findings, key=lambda f: (f.line, f.column, f.rule, f.message))[:MAX_FINDINGS]

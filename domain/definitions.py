@@ -1,0 +1,155 @@
+"""From data to a checked definition: every problem at once, and the rules read."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from pydantic import ValidationError
+
+from domain.rules.ast import Named, Parameter, Rulebook
+from domain.rules.book import Draft, RuleProblem, read_draft
+from domain.rules.risk_lines import take_risk_lines
+from domain.rules.tree import walk
+from domain.schema_problems import Problem, half_characters, in_words, shown
+from schemas.definition import Distance, StrategyDefinition
+
+MOST_PROBLEMS = 100
+
+
+class DefinitionError(ValueError):
+    """A definition that is refused, with all its problems. `source` names the file, where there is one."""
+
+    def __init__(self, problems: list[Problem], source: str = "") -> None:
+        super().__init__(problems, source)
+        self.problems = problems
+        self.source = source
+
+    def __str__(self) -> str:
+        count = f"{len(self.problems)} problem{'' if len(self.problems) == 1 else 's'}"
+        lines = [f"{self.source or 'the definition'}: {count}"]
+        return "\n".join(
+            [*lines, *(f"  {line}" for problem in self.problems for line in str(problem).splitlines())]
+        )
+
+
+@dataclass(frozen=True)
+class CheckedDefinition:
+    """A definition in which everything hangs together. `notes`: what was read out of sentences, what is unused."""
+
+    definition: StrategyDefinition
+    rulebook: Rulebook
+    notes: list[str]
+
+
+def check_definition(data: Mapping[str, Any]) -> CheckedDefinition:
+    """The definition that `data` holds, as it comes from JSON or YAML; DefinitionError names every problem.
+
+    Sentences about stops, targets and size that stand among the rules are moved to `risk_limits` and `position_sizing`,
+    and noted.
+    """
+    if not isinstance(data, Mapping):
+        message = "a definition is an object with keys such as name, symbol and entry_rules"
+        raise DefinitionError([Problem("", shown(data), message)])
+    if strange := [key for key in data if not isinstance(key, str)]:
+        raise DefinitionError(
+            [Problem("", shown(key), "this key is not a text") for key in strange[:MOST_PROBLEMS]]
+        )
+    if broken := list(islice(half_characters(data), MOST_PROBLEMS)):
+        raise DefinitionError(broken)
+    lines = take_risk_lines(data)
+    problems = [Problem(item.path, shown(item.text), item.message) for item in lines.problems]
+    definition: StrategyDefinition | None = None
+    try:
+        definition = StrategyDefinition.model_validate(lines.data)
+    except ValidationError as error:
+        problems += in_words(error, lines.data)
+    except RecursionError:
+        raise DefinitionError(
+            [Problem("", "deeply nested data", "a definition has at most four levels")]
+        ) from None
+    draft = Draft.of(lines.data)
+    book, found = read_draft(draft)
+    told = {problem.path for problem in problems}
+    problems += [
+        Problem(item.path, shown(item.text), item.message) for item in found if item.path not in told
+    ]
+    problems = [Problem(lines.original(item.path), item.found, item.message) for item in _once(problems)]
+    if problems or definition is None:
+        raise DefinitionError(problems)
+    return CheckedDefinition(definition, book, [*lines.notes, *_unused(definition, draft, book)])
+
+
+def read_rulebook(definition: StrategyDefinition) -> Rulebook:
+    """The rules of a definition that was checked before; DefinitionError where they don't hold together after all."""
+    book, found = read_draft(Draft.of(definition.model_dump()))
+    if found:
+        raise DefinitionError([Problem(item.path, shown(item.text), item.message) for item in found])
+    return book
+
+
+def definition_digest(definition: StrategyDefinition) -> str:
+    """SHA-256 of the definition as canonical JSON: keys sorted, no whitespace, defaults written out."""
+    data = definition.model_dump(mode="json")
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def resolve_distance(distance: Distance, parameters: Mapping[str, float]) -> float:
+    """The number of a stop, target or trail, its parameter looked up; DefinitionError where that isn't above 0."""
+    if not isinstance(distance.value, str):
+        return float(distance.value)
+    value = parameters.get(distance.value, math.nan)
+    if not 0 < value < math.inf:
+        raise DefinitionError(
+            [Problem("risk_limits", distance.value, "this is not a parameter with a value above 0")]
+        )
+    return float(value)
+
+
+def resolve_bars(bars: int | str | None, parameters: Mapping[str, float]) -> int | None:
+    """`max_holding_bars` as a number, its parameter looked up; DefinitionError where it isn't a whole number from 1."""
+    if bars is None or isinstance(bars, int):
+        return bars
+    value = parameters.get(bars, math.nan)
+    if not (1 <= value <= 100_000 and value == int(value)):
+        message = "this is not a parameter with a whole number from 1 to 100000"
+        raise DefinitionError([Problem("risk_limits.max_holding_bars", bars, message)])
+    return int(value)
+
+
+def _once(problems: list[Problem]) -> list[Problem]:
+    """Without repetitions, and at most MOST_PROBLEMS of them."""
+    unique = list(dict.fromkeys(problems))
+    if len(unique) <= MOST_PROBLEMS:
+        return unique
+    rest = len(unique) - MOST_PROBLEMS
+    return [*unique[:MOST_PROBLEMS], Problem("", f"{rest} more problems", "these are not listed")]
+
+
+def _unused(definition: StrategyDefinition, draft: Draft, book: Rulebook) -> list[str]:
+    used: set[str] = set(draft.limit_names())
+    for rule in (*book.entry, *book.exit, *book.short_entry, *book.short_exit):
+        used |= {node.name for node in walk(rule.condition) if isinstance(node, Parameter | Named)}
+    return [
+        f"{kind}.{name} is not used by any rule"
+        for kind, names in (("parameters", definition.parameters), ("indicators", definition.indicators))
+        for name in names
+        if name not in used
+    ]
+
+
+__all__ = [
+    "CheckedDefinition",
+    "DefinitionError",
+    "Problem",
+    "RuleProblem",
+    "check_definition",
+    "definition_digest",
+    "read_rulebook",
+    "resolve_bars",
+    "resolve_distance",
+]

@@ -1,0 +1,112 @@
+"""What binds untrusted processes from within: an unprivileged user, rlimits, a system call filter.
+
+The walls (namespaces, cgroups, read-only system) are put up by the provider before this code runs. These are the
+second line: they also hold where cgroups can't be written.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import struct
+from dataclasses import dataclass
+
+from harness.seccomp import install_filter
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 23, 24, 38
+CAPABILITY_VERSION_3 = 0x20080522
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Config:
+    """How the provider wants the server to be; sizes in bytes."""
+
+    libraries: list
+    """Directories with numpy, pandas, talib and backtesting."""
+    workspace: str
+    memory: int
+    processes: int
+    disk: int
+    output: int
+    """Of stdout and stderr each."""
+    user: int | None = None
+    """The uid and gid to become; None where the provider has already seen to it."""
+    own_user: bool = True
+    """Whether nobody else uses the uid, so that RLIMIT_NPROC counts this sandbox alone."""
+    environment: dict | None = None
+    """What commands get beside the harness's own few variables."""
+
+
+def protect_server(user: int | None) -> None:
+    """Makes this process an unprivileged one that children of the same uid can neither trace nor signal.
+
+    As PID 1 of its namespace the kernel drops every signal from inside that has no handler, SIGKILL included.
+    """
+    if os.getpid() != 1:
+        raise SystemExit(
+            "the harness must be PID 1 of a namespace of its own: it kills everything it can see"
+        )
+    if user is not None:
+        _drop_bounding_set()
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+        _clear_inheritable()
+        # a change of uid clears the death signal that bubblewrap asked for
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if 0 in (os.getuid(), os.geteuid(), os.getgid(), os.getegid()):
+        raise SystemExit("the harness refuses to serve as root")
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(PR_SET_DUMPABLE, 0)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def confine_child(config: Config, base_memory: int) -> None:
+    """Binds the calling process, a fresh child of the server, for good. `base_memory` bytes are not its own doing."""
+    _prctl(PR_SET_DUMPABLE, 1)  # /proc/self is root's while this is 0
+    # where memory runs out, the kernel takes the child and not the server
+    with open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")
+    limits = {
+        resource.RLIMIT_DATA: base_memory + config.memory,
+        resource.RLIMIT_FSIZE: config.disk,
+        resource.RLIMIT_NOFILE: 512,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MSGQUEUE: 0,
+        resource.RLIMIT_MEMLOCK: 1 << 20,
+        resource.RLIMIT_RTPRIO: 0,
+        resource.RLIMIT_NICE: 0,
+    }
+    if config.own_user:
+        # the server counts too; and one more, so that a cgroup, which counts refusals, is there first
+        limits[resource.RLIMIT_NPROC] = config.processes + 2
+    for kind, value in limits.items():
+        _, hard = resource.getrlimit(kind)
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (bound, bound))
+    os.umask(0o077)
+    install_filter()
+
+
+def _drop_bounding_set() -> None:
+    capability = 0
+    while _libc.prctl(PR_CAPBSET_READ, ctypes.c_ulong(capability), 0, 0, 0) >= 0:
+        _prctl(PR_CAPBSET_DROP, capability)
+        capability += 1
+
+
+def _clear_inheritable() -> None:
+    """The change of uid emptied the other sets."""
+    header = struct.pack("=Ii", CAPABILITY_VERSION_3, 0)
+    if _libc.capset(ctypes.c_char_p(header), ctypes.c_char_p(bytes(24))):
+        number = ctypes.get_errno()
+        raise OSError(number, f"capset: {os.strerror(number)}")
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0):
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl({option}): {os.strerror(number)}")

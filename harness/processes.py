@@ -1,0 +1,266 @@
+"""One untrusted process at a time: started confined, its output captured while it runs, its whole tree killed after."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import selectors
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+
+from harness.cgroup import read_counters
+from harness.confine import Config, confine_child
+from harness.wire import HostGone
+from harness.workspace import Workspace
+
+TICK = 0.05  # seconds between two looks at processes and disk
+CHUNK = 1 << 16
+
+
+@dataclass
+class Outcome:
+    """What became of the process; `report` holds what it wrote to its report pipe."""
+
+    exit_code: int | None = None
+    signal: int | None = None
+    seconds: float = 0.0
+    peak_kb: int = 0
+    """Of its largest process."""
+    sandbox_peak_kb: int = 0
+    timed_out: bool = False
+    output_truncated: bool = False
+    too_many_processes: bool = False
+    disk_full: bool = False
+    out_of_memory: bool = False
+    stdout: bytes = b""
+    stderr: bytes = b""
+    report: bytes = b""
+    report_truncated: bool = False
+
+    def head(self) -> dict:
+        """The outcome without its bytes, and their lengths: they follow as the frame's body, in this order."""
+        names = [name for name in self.__dataclass_fields__ if name not in ("stdout", "stderr", "report")]
+        values = {name: getattr(self, name) for name in names}
+        return values | {"lengths": [len(self.stdout), len(self.stderr), len(self.report)]}
+
+    def body(self) -> bytes:
+        return self.stdout + self.stderr + self.report
+
+
+@dataclass
+class _Captured:
+    limit: int
+    content: bytearray = field(default_factory=bytearray)
+    truncated: bool = False
+
+    def add(self, part: bytes) -> None:
+        room = self.limit - len(self.content)
+        self.content += part[:room]
+        self.truncated |= len(part) > room
+
+
+class Processes:
+    """Starts processes and watches them. `host` is the protocol's input: where it ends, so does everything."""
+
+    def __init__(self, config: Config, workspace: Workspace, host: int) -> None:
+        self._config = config
+        self._workspace = workspace
+        self._host = host
+        self._base_memory = _data_bytes()
+        wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        self._wake = wake_read
+
+    def run(self, action, timeout: float, stdin: bytes = b"", report_limit: int = 0) -> Outcome:
+        """Calls `action(report_fd)` in a confined child and returns what became of it, after at most `timeout`
+        seconds. When this returns, no process but the server is left in the sandbox."""
+        before = read_counters()
+        input_read, input_write = os.pipe2(os.O_CLOEXEC)
+        outputs = [os.pipe2(os.O_CLOEXEC) for _ in range(3)]
+        began = time.monotonic()
+        try:
+            child = os.fork()
+        except OSError as error:
+            for end in (input_read, input_write, *(end for pair in outputs for end in pair)):
+                os.close(end)
+            if error.errno not in (errno.EAGAIN, errno.ENOMEM):
+                raise
+            return Outcome(
+                exit_code=None, too_many_processes=True, stderr=b"the sandbox can't start a process\n"
+            )
+        if child == 0:
+            self._become_child(action, input_read, [write for _, write in outputs])
+        os.close(input_read)
+        for _, write in outputs:
+            os.close(write)
+        reads = [read for read, _ in outputs]
+        limits = (self._config.output, self._config.output, report_limit)
+        captured = dict(zip(reads, map(_Captured, limits), strict=True))
+        outcome = self._watch(child, began, timeout, _Feed(input_write, stdin), captured)
+        outcome.stdout, outcome.stderr, outcome.report = (bytes(captured[read].content) for read in reads)
+        outcome.output_truncated = captured[reads[0]].truncated or captured[reads[1]].truncated
+        outcome.report_truncated = captured[reads[2]].truncated
+        after = read_counters()
+        outcome.sandbox_peak_kb = after.peak_kb
+        outcome.out_of_memory = after.oom_kills > before.oom_kills
+        outcome.too_many_processes |= after.refused_forks > before.refused_forks
+        return outcome
+
+    def _become_child(self, action, stdin: int, outputs: list[int]) -> None:
+        """Never returns. The report pipe is descriptor 3; nothing else of the server's is left open."""
+        code = 70
+        try:
+            os.setsid()
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGCHLD, signal.SIGPIPE):
+                signal.signal(number, signal.SIG_DFL)
+            # copies out of the way first: a target may be one of the sources
+            sources = [fcntl.fcntl(end, fcntl.F_DUPFD, 64) for end in (stdin, *outputs)]
+            for target, source in enumerate(sources):
+                os.dup2(source, target)
+            os.set_inheritable(3, False)
+            os.closerange(4, 4096)
+            confine_child(self._config, self._base_memory)
+            os.chdir(self._workspace.root)
+            code = action(3)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except SystemExit as leave:
+            code = leave.code if isinstance(leave.code, int) else 1
+        except BaseException:  # noqa: BLE001 - whatever it is, the child must not return into the server
+            os.write(2, traceback.format_exc().encode(errors="replace")[-4000:])
+        finally:
+            os._exit(code & 0xFF)
+
+    def _watch(self, child: int, began: float, timeout: float, feed: "_Feed", captured: dict) -> Outcome:
+        outcome = Outcome()
+        status = None
+        with selectors.DefaultSelector() as selector:
+            for read in captured:
+                os.set_blocking(read, False)
+                selector.register(read, selectors.EVENT_READ)
+            selector.register(self._wake, selectors.EVENT_READ)
+            selector.register(self._host, selectors.EVENT_READ)
+            if feed.open:
+                selector.register(feed.descriptor, selectors.EVENT_WRITE)
+            while status is None:
+                left = began + timeout - time.monotonic()
+                if left <= 0:
+                    outcome.timed_out = True
+                    break
+                for key, _ in selector.select(min(left, TICK)):
+                    self._serve(key.fd, selector, feed, captured)
+                status = self._reap(child)
+                outcome.too_many_processes |= self._crowded()
+                outcome.disk_full |= self._workspace.full()
+            outcome.seconds = time.monotonic() - began
+            killed_status = kill_everything(child)
+            status = status or killed_status
+            feed.close()
+            for read in captured:
+                _drain(read, captured[read])
+                os.close(read)
+        code, usage = status if status else (0, None)
+        outcome.peak_kb = usage.ru_maxrss if usage else 0
+        if not outcome.timed_out and status:
+            outcome.exit_code = os.WEXITSTATUS(code) if os.WIFEXITED(code) else None
+            outcome.signal = os.WTERMSIG(code) if os.WIFSIGNALED(code) else None
+        return outcome
+
+    def _serve(self, descriptor: int, selector, feed: "_Feed", captured: dict) -> None:
+        if descriptor == self._host:
+            # while a command runs the host has nothing to say: this is its end
+            raise HostGone("the host hung up while a command ran")
+        if descriptor == self._wake:
+            os.read(self._wake, CHUNK)
+        elif descriptor == feed.descriptor:
+            if not feed.push():
+                selector.unregister(descriptor)
+                feed.close()
+        else:
+            part = os.read(descriptor, CHUNK)
+            captured[descriptor].add(part)
+            if not part:
+                selector.unregister(descriptor)
+
+    @staticmethod
+    def _reap(child: int):
+        """The child's status and usage once it has ended; orphans that ended are reaped on the way."""
+        found = None
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return found
+            if pid == 0:
+                return found
+            if pid == child:
+                found = (status, usage)
+
+    def _crowded(self) -> bool:
+        """Whether as many threads live as may; the counter of a cgroup, where there is one, tells more exactly."""
+        count = 0
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                count += max(1, os.stat(f"/proc/{pid}/task").st_nlink - 2)
+        return count > self._config.processes
+
+
+class _Feed:
+    """Bytes on their way into a process's stdin."""
+
+    def __init__(self, descriptor: int, content: bytes) -> None:
+        self.descriptor = descriptor
+        self.open = True
+        self._rest = memoryview(content)
+        os.set_blocking(descriptor, False)
+        if not content:
+            self.close()
+
+    def push(self) -> bool:
+        """Whether there is more to come."""
+        try:
+            self._rest = self._rest[os.write(self.descriptor, self._rest[:CHUNK]) :]
+        except BlockingIOError:
+            return True
+        except BrokenPipeError:
+            return False
+        return bool(self._rest)
+
+    def close(self) -> None:
+        if self.open:
+            self.open = False
+            os.close(self.descriptor)
+
+
+def kill_everything(child: int | None = None):
+    """Kills and reaps every process of the namespace but this one; the status and usage of `child`, if it was there."""
+    found = None
+    while True:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        try:
+            pid, status, usage = os.wait4(-1, 0)
+        except ChildProcessError:
+            return found
+        if pid == child:
+            found = (status, usage)
+
+
+def _drain(read: int, captured: _Captured) -> None:
+    """What is left in a pipe that nobody writes to any more."""
+    while part := os.read(read, CHUNK):
+        captured.add(part)
+
+
+def _data_bytes() -> int:
+    """What RLIMIT_DATA counts of this process."""
+    with open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("VmData:"):
+                return int(line.split()[1]) * 1024
+    return 0

@@ -1,0 +1,147 @@
+"""The server: PID 1 of the sandbox, one order at a time.
+
+Orders (head of a frame, with its body):
+
+- `put`: path, append; the body is the content, or its next part
+- `read`: path, limit; answered with the content
+- `list`: limit
+- `run`: argv, timeout, environment; the body is its stdin
+- `trial`: code, entrypoint, data, bars, cash, commission, timeout
+
+Answers have `ok`; where it is false, `kind` and `message`. An order that isn't understood, or a host that hangs up,
+ends the server and with it everything in its namespace.
+"""
+
+import os
+import sys
+
+from harness.confine import Config, protect_server
+from harness.processes import Processes, kill_everything
+from harness.wire import HostGone, read_frame, write_frame
+from harness.workspace import Refused, Workspace
+
+SOURCE_LIMIT = 4 << 20
+DATA_LIMIT = 512 << 20
+REPORT_LIMIT = 32 << 20
+STARTUP = os.path.join(os.path.dirname(__file__), "startup")
+ENVIRONMENT = {
+    "PATH": "/opt/python/bin:/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+def serve(config: Config) -> None:
+    """Reads orders from stdin and answers on stdout until stdin ends."""
+    protect_server(config.user)
+    source, sink = _take_streams()
+    # only now: no library runs before the privileges are gone
+    from harness import engine, trial
+
+    engine.warm_up()
+    workspace = Workspace(config.workspace)
+    processes = Processes(config, workspace, source)
+    server = _Server(config, workspace, processes, engine, trial)
+    write_frame(sink, {"ok": True, "pid": os.getpid(), "user": os.getuid(), "python": sys.version.split()[0]})
+    try:
+        while True:
+            write_frame(sink, *server.answer(*read_frame(source)))
+    except (HostGone, BrokenPipeError):
+        kill_everything()
+
+
+def _take_streams() -> tuple[int, int]:
+    """The protocol's two ends, out of the way of 0 and 1, which become /dev/null."""
+    source, sink = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1):
+        os.dup2(null, standard)
+    os.close(null)
+    return source, sink
+
+
+class _Server:
+    def __init__(self, config: Config, workspace: Workspace, processes: Processes, engine, trial) -> None:
+        self._config = config
+        self._workspace = workspace
+        self._processes = processes
+        self._engine = engine
+        self._run_trial = trial.run_trial
+        self._bars = (None, None)
+        self._environment = (
+            ENVIRONMENT
+            | {"HOME": config.workspace, "PYTHONPATH": os.pathsep.join([*config.libraries, STARTUP])}
+            | (config.environment or {})
+        )
+
+    def answer(self, order: dict, body: bytes) -> tuple[dict, bytes]:
+        actions = {
+            "put": self._put,
+            "read": self._read,
+            "list": self._list,
+            "run": self._run,
+            "trial": self._trial,
+        }
+        try:
+            return actions[order["do"]](order, body)
+        except Refused as refusal:
+            return {"ok": False, "kind": refusal.kind, "message": str(refusal)}, b""
+        except OSError as error:
+            # the workspace is hostile ground: whatever was made of it must not end the server
+            return {"ok": False, "kind": "path", "message": f"{order['do']}: {error.strerror}"}, b""
+
+    def _put(self, order: dict, body: bytes) -> tuple[dict, bytes]:
+        self._workspace.put(order["path"], body, order["append"])
+        return {"ok": True}, b""
+
+    def _read(self, order: dict, _: bytes) -> tuple[dict, bytes]:
+        return {"ok": True}, self._workspace.read(order["path"], order["limit"])
+
+    def _list(self, order: dict, _: bytes) -> tuple[dict, bytes]:
+        return {"ok": True, "entries": self._workspace.entries(order["limit"])}, b""
+
+    def _run(self, order: dict, body: bytes) -> tuple[dict, bytes]:
+        argv = order["argv"]
+        environment = self._environment | order["environment"]
+
+        def replace_child(_: int) -> int:
+            try:
+                os.execvpe(argv[0], argv, environment)  # noqa: S606 - what it is for; no shell
+            except OSError as error:
+                os.write(2, f"{argv[0]}: {error.strerror}\n".encode(errors="replace"))
+                return 126 if isinstance(error, PermissionError) else 127
+
+        outcome = self._processes.run(replace_child, order["timeout"], stdin=body)
+        return {"ok": True} | outcome.head(), outcome.body()
+
+    def _trial(self, order: dict, _: bytes) -> tuple[dict, bytes]:
+        source, _digest = self._workspace.read_put(order["code"], SOURCE_LIMIT)
+        bars = self._read_bars(order["data"]).iloc[: order["bars"]]
+
+        def trial(report: int) -> int:
+            os.environ.clear()
+            os.environ.update(self._environment)
+            return self._run_trial(
+                report,
+                path=order["code"],
+                source=source,
+                entrypoint=order["entrypoint"],
+                bars=bars,
+                order=order,
+            )
+
+        outcome = self._processes.run(trial, order["timeout"], report_limit=REPORT_LIMIT)
+        return {"ok": True} | outcome.head(), outcome.body()
+
+    def _read_bars(self, path: str):
+        """The bars, parsed once for all trials on the same bytes."""
+        content, digest = self._workspace.read_put(path, DATA_LIMIT)
+        if self._bars[0] != digest:
+            try:
+                self._bars = (digest, self._engine.read_bars(content))
+            except (ValueError, KeyError) as error:
+                raise Refused("path", f"'{path}' is not the canonical CSV of market data: {error}") from error
+        return self._bars[1]

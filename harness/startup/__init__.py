@@ -1,0 +1,1 @@
+"""On PYTHONPATH of every command in the sandbox, for `sitecustomize` in it."""

@@ -1,0 +1,166 @@
+"""The sandbox's one writable place. What lies there may be hostile code's work: no link is ever followed."""
+
+import errno
+import hashlib
+import os
+import stat
+
+DEEPEST = 32
+READABLE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Refused(Exception):
+    """A file operation that is not done; `kind` says why: path, missing, not_regular, too_large, disk_full, changed."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Workspace:
+    """Files below `root`. What was put from outside is remembered by digest, so that a change of it is noticed."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._digests = {}
+
+    def put(self, path: str, content: bytes, append: bool) -> None:
+        """Writes a file, or its next part; a file, link or FIFO that stands there is replaced."""
+        directory, name = self._open_parent(path, make=True)
+        try:
+            if not append:
+                self._remove(directory, name, path)
+                self._digests[path] = hashlib.sha256()
+            flags = (
+                os.O_WRONLY
+                | os.O_NOFOLLOW
+                | os.O_CLOEXEC
+                | (os.O_APPEND if append else os.O_CREAT | os.O_EXCL)
+            )
+            file = os.open(name, flags, 0o644, dir_fd=directory)
+            try:
+                rest = memoryview(content)
+                while rest:
+                    rest = rest[os.write(file, rest) :]
+            finally:
+                os.close(file)
+            self._digests[path].update(content)
+        except OSError as error:
+            raise _refusal(error, path) from error
+        finally:
+            os.close(directory)
+
+    def read(self, path: str, limit: int) -> bytes:
+        """A regular file's content, at most `limit` bytes of it: more is refused, not cut."""
+        directory, name = self._open_parent(path, make=False)
+        try:
+            file = os.open(name, READABLE, dir_fd=directory)
+        except OSError as error:
+            raise _refusal(error, path) from error
+        finally:
+            os.close(directory)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise Refused("not_regular", f"'{path}' is not a regular file")
+            content = bytearray()
+            while len(content) <= limit and (part := os.read(file, min(limit + 1 - len(content), 1 << 20))):
+                content += part
+        finally:
+            os.close(file)
+        if len(content) > limit:
+            raise Refused("too_large", f"'{path}' holds more than the {limit} bytes that were asked for")
+        return bytes(content)
+
+    def read_put(self, path: str, limit: int) -> tuple[bytes, str]:
+        """A file that was put from outside, and its digest; refused where the sandbox has changed it since."""
+        if path not in self._digests:
+            raise Refused("missing", f"'{path}' was not put into the sandbox")
+        content = self.read(path, limit)
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != self._digests[path].hexdigest():
+            raise Refused("changed", f"'{path}' was changed inside the sandbox after it had been put there")
+        return content, digest
+
+    def entries(self, limit: int) -> list[dict]:
+        """Entries below the root: path, kind (file, directory, link, other) and size; at most `limit` of them, and none
+        below the deepest level that is looked into. What is no UTF-8 in a name is written with backslashes.
+        """
+        found = []
+        self._list_into(found, os.open(".", READABLE | os.O_DIRECTORY, dir_fd=self._root), "", DEEPEST, limit)
+        return found
+
+    def _list_into(self, found: list[dict], directory: int, prefix: str, levels: int, limit: int) -> None:
+        try:
+            for name in sorted(os.listdir(directory)):
+                if len(found) >= limit:
+                    return
+                try:
+                    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                    path = prefix + os.fsencode(name).decode(errors="backslashreplace")
+                    found.append({"path": path, "kind": _kind(status.st_mode), "size": status.st_size})
+                    if stat.S_ISDIR(status.st_mode) and levels > 1:
+                        below = os.open(name, READABLE | os.O_DIRECTORY, dir_fd=directory)
+                        self._list_into(found, below, path + "/", levels - 1, limit)
+                except PermissionError:
+                    continue  # the sandbox's code closed its own directory
+        finally:
+            os.close(directory)
+
+    def full(self) -> bool:
+        """Whether no block or no inode is left."""
+        status = os.fstatvfs(self._root)
+        return status.f_bavail == 0 or (status.f_files > 0 and status.f_ffree == 0)
+
+    def _open_parent(self, path: str, make: bool) -> tuple[int, str]:
+        """A descriptor of the file's directory, opened step by step without following links, and the file's name."""
+        parts = path.split("/")
+        if any(part in ("", ".", "..") or "\0" in part for part in parts):
+            raise Refused("path", f"'{path}' is not a plain path below the workspace")
+        here = os.dup(self._root)
+        for part in parts[:-1]:
+            try:
+                if make and not _exists(part, here):
+                    os.mkdir(part, 0o755, dir_fd=here)
+                below = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            except OSError as error:
+                raise _refusal(error, path) from error
+            finally:
+                os.close(here)
+            here = below
+        return here, parts[-1]
+
+    @staticmethod
+    def _remove(directory: int, name: str, path: str) -> None:
+        try:
+            os.unlink(name, dir_fd=directory)
+        except FileNotFoundError:
+            return
+        except IsADirectoryError as error:
+            raise Refused("not_regular", f"'{path}' is a directory") from error
+
+
+def _exists(name: str, directory: int) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "directory"
+    return "link" if stat.S_ISLNK(mode) else "other"
+
+
+def _refusal(error: OSError, path: str) -> Refused:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return Refused("disk_full", f"'{path}' doesn't fit into the sandbox's workspace")
+    if error.errno == errno.ENOENT:
+        return Refused("missing", f"'{path}' isn't there")
+    if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR):
+        return Refused("not_regular", f"'{path}' is not a regular file, or leads through a link")
+    return Refused("path", f"'{path}': {error.strerror}")

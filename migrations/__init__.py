@@ -1,0 +1,1 @@
+"""Alembic's revisions of the records' tables. `Records.migrate()` applies them; see docs/records.md."""

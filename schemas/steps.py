@@ -1,0 +1,175 @@
+"""What goes into each activity and what comes out: one shape each way, small enough for history."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from schemas.base import Shape
+from schemas.code import CodeMetadata, Digest, Finding, Sha
+from schemas.definition import StrategyDefinition
+from schemas.experiment import ExperimentRequest, ExperimentResult
+from schemas.gates import GateReport, GateResult
+from schemas.records import Event
+from schemas.sandbox import Limits, ProviderName
+from schemas.trading import Costs, Metrics
+
+
+class GenerateInput(Shape):
+    experiment_id: str
+    definition: StrategyDefinition
+    data: Digest
+    engine: str
+    branch: str
+    lease_seconds: float
+    """How long the branch may live without an open experiment."""
+
+
+class FixInput(Shape):
+    experiment_id: str
+    definition: StrategyDefinition
+    data: Digest
+    engine: str
+    branch: str
+    lease_seconds: float
+    attempt: Annotated[int, Field(ge=1)]
+    commit: Sha
+    """What is to be repaired."""
+    entrypoint: str
+    failures: list[str]
+
+
+class Committed(Shape):
+    """Code on a branch."""
+
+    branch: str
+    commit: Sha
+    entrypoint: str
+    engine: str
+    code: Digest
+    definition_digest: Digest
+    summary: str
+
+
+class FixOutput(Shape):
+    """`committed` is None where the engine can't repair this; `reason` says why, or what was changed."""
+
+    committed: Committed | None
+    reason: str
+
+
+class ValidateInput(Shape):
+    experiment_id: str
+    strategy: str
+    branch: str
+    commit: Sha
+    entrypoint: str
+    attempt: int
+
+
+class Validated(Shape):
+    commit: Sha
+    """The formatted code's commit; the same as before where nothing was to be formatted."""
+    code: Digest
+    gate: GateResult
+    metadata: CodeMetadata
+    findings: list[Finding] = []
+    """The first ten."""
+
+
+class LeaseInput(Shape):
+    experiment_id: str
+    provider: ProviderName | None
+    limits: Limits
+    round: int
+    """Counts the leases of one experiment: a lost sandbox is replaced by the next round's."""
+    lease_seconds: float
+
+
+class SandboxLease(Shape):
+    sandbox_id: str
+    provider: ProviderName
+    image: str
+    """What the sandbox is made of, for the merge's trailer."""
+    queue: str
+    """The task queue of the host that holds it."""
+
+
+class TryOutInput(Shape):
+    experiment_id: str
+    sandbox_id: str
+    definition: StrategyDefinition
+    commit: Sha
+    entrypoint: str
+    data: Digest
+    costs: Costs
+    attempt: int
+    valid: GateResult
+    """The validation's gate, first in the report."""
+    trial_timeout: float
+
+
+class SandboxRef(Shape):
+    """All sandboxes that one experiment leased on the host that is asked."""
+
+    experiment_id: str
+
+
+class SandboxGone(Shape):
+    """What became of them; zeros where they were gone already."""
+
+    existed: bool
+    seconds: float = 0.0
+    peak_memory_mb: float | None = None
+
+
+class BranchRef(Shape):
+    experiment_id: str
+    branch: str
+
+
+class BranchGone(Shape):
+    existed: bool
+
+
+class MergeInput(Shape):
+    experiment_id: str
+    strategy: str
+    commit: Sha
+    subject: str
+    body: str
+    definition_digest: Digest
+    data: Digest
+    engine: str
+    image: str
+    metrics: Metrics
+
+
+class EventBatch(Shape):
+    events: list[Event]
+
+
+class Written(Shape):
+    """How many events were new."""
+
+    new: int
+
+
+class ReportInput(Shape):
+    request: ExperimentRequest
+    result: ExperimentResult
+    report: GateReport | None
+    sandbox: SandboxLease | None
+    branch_commit: Sha | None
+
+
+class ReportOutput(Shape):
+    report: Digest | None
+    diff: Digest | None
+
+
+class HistoryExport(Shape):
+    history: Digest
+
+
+class ExportInput(Shape):
+    experiment_id: str

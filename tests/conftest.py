@@ -1,0 +1,70 @@
+"""Real parts for tests: one Temporal dev server a session, a home of its own for each test."""
+
+import asyncio
+import itertools
+import subprocess
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.temporal.server import binary, free_port
+from tests.support.site import Site, site
+
+_homes = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real dev server with a database file, for the whole session."""
+    folder = tmp_path_factory.mktemp("temporal")
+    port = free_port()
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                str(binary()),
+                *("server", "start-dev", "--headless", "--ip", "127.0.0.1", "--log-level", "error"),
+                *("--port", str(port), "--db-filename", str(folder / "temporal.db")),
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    address = f"127.0.0.1:{port}"
+    try:
+        asyncio.run(_until_answering(address))
+        yield address
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+async def _until_answering(address: str) -> None:
+    from services.temporal.server import answers
+
+    for _ in range(600):
+        if await answers(address):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the Temporal dev server didn't answer within a minute")
+
+
+@pytest.fixture
+async def new_site(
+    temporal_address: str, tmp_path: Path
+) -> AsyncIterator[Callable[[], Coroutine[Any, Any, Site]]]:
+    """Makes sites; their workers end with the test."""
+    made: list[Site] = []
+
+    async def make() -> Site:
+        made.append(await site(tmp_path / f"home{next(_homes)}", temporal_address))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.end_workers()
+
+
+@pytest.fixture
+async def here(new_site: Callable[[], Coroutine[Any, Any, Site]]) -> Site:
+    return await new_site()

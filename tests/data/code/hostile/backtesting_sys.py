@@ -1,0 +1,15 @@
+# expect: module-attribute
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+
+
+class Hostile(Strategy):
+    def init(self):
+        backtesting.backtesting.sys.exit()
+
+    def next(self):
+        pass

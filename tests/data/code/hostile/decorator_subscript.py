@@ -1,0 +1,18 @@
+# expect: decorator
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+tools = [len]
+@tools[0]
+def helper():
+    return 1
+
+class Hostile(Strategy):
+    def init(self):
+        pass
+
+    def next(self):
+        pass

@@ -1,0 +1,11 @@
+# expect: entrypoint
+class A(B):
+    pass
+
+
+class B(A):
+    pass
+
+
+class Hostile(A):
+    pass

@@ -1,0 +1,11 @@
+# expect: entrypoint
+class Strategy:
+    pass
+
+
+class Hostile(Strategy):
+    def init(self):
+        pass
+
+    def next(self):
+        pass

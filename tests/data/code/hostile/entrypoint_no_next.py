@@ -1,0 +1,7 @@
+# expect: entrypoint
+from backtesting import Strategy
+
+
+class Hostile(Strategy):
+    def init(self):
+        pass

@@ -1,0 +1,7 @@
+# expect: entrypoint
+class Hostile:
+    def init(self):
+        pass
+
+    def next(self):
+        pass

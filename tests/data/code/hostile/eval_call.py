@@ -1,0 +1,15 @@
+# expect: dynamic-code
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+
+
+class Hostile(Strategy):
+    def init(self):
+        eval('1+1')
+
+    def next(self):
+        pass

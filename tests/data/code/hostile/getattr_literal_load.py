@@ -1,0 +1,15 @@
+# expect: io
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+
+
+class Hostile(Strategy):
+    def init(self):
+        getattr(np, 'load')('/x')
+
+    def next(self):
+        pass

@@ -1,0 +1,16 @@
+# expect: import
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+
+
+class Hostile(Strategy):
+    def init(self):
+        import os
+        os.system('id')
+
+    def next(self):
+        pass

@@ -1,0 +1,15 @@
+# expect: import
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+import pickle
+
+class Hostile(Strategy):
+    def init(self):
+        pass
+
+    def next(self):
+        pass

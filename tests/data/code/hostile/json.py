@@ -1,0 +1,2 @@
+# expect: json
+{"code": "import os", "entrypoint": "Hostile"}

@@ -1,0 +1,15 @@
+# expect: io
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+import logging
+
+class Hostile(Strategy):
+    def init(self):
+        logging.basicConfig(filename='/tmp/log')
+
+    def next(self):
+        pass

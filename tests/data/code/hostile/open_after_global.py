@@ -1,0 +1,17 @@
+# expect: io
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+
+
+class Hostile(Strategy):
+    def init(self):
+        global open
+        open = open
+        open('/etc/passwd')
+
+    def next(self):
+        pass

@@ -1,0 +1,16 @@
+# expect: io
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+class Box:
+    open = open
+
+class Hostile(Strategy):
+    def init(self):
+        pass
+
+    def next(self):
+        pass

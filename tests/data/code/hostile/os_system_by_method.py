@@ -1,0 +1,15 @@
+# expect: process
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+
+
+class Hostile(Strategy):
+    def init(self):
+        self.thing.system('id')
+
+    def next(self):
+        pass

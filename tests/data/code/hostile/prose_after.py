@@ -1,0 +1,17 @@
+# expect: prose
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+
+
+class Hostile(Strategy):
+    def init(self):
+        pass
+
+    def next(self):
+        pass
+
+This strategy buys when the RSI is low.

@@ -1,0 +1,15 @@
+# expect: star-import
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+from talib import *
+
+class Hostile(Strategy):
+    def init(self):
+        pass
+
+    def next(self):
+        pass

@@ -1,0 +1,18 @@
+# expect: prose
+<think>
+I should write a strategy
+</think>
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+
+
+class Hostile(Strategy):
+    def init(self):
+        pass
+
+    def next(self):
+        pass

@@ -1,0 +1,103 @@
+"""Every step twice, many experiments at once, no cache, and recorded histories: the same outcome."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from schemas.experiment import ApprovalPolicy, Decision, DecisionAction, ExperimentStatus
+from tests.durability.scripts import invalid_code, right_code, script, wrong_code, wrong_then_right
+from tests.support.site import Site
+from workflows.experiment import StrategyExperiment
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
+
+RECORDED = Path(__file__).parents[1] / "replay"
+
+
+async def test_every_step_and_every_undo_twice(here: Site) -> None:
+    """The worker carries each activity out twice and fails the run where the second result differs."""
+    (here.home / "script.json").write_text(wrong_then_right())
+    await here.serving("twice:all:*")
+    merged = await here.start(here.request("twice", engine="scripted"))
+    cancelled = await here.start(here.request("undone", approval=ApprovalPolicy.MANUAL))
+    await here.until_status(cancelled, "waiting")
+    await cancelled.execute_update(StrategyExperiment.decide, Decision(action=DecisionAction.CANCEL, by="tester"))
+    assert (await merged.result()).status is ExperimentStatus.MERGED
+    assert (await cancelled.result()).status is ExperimentStatus.CANCELLED
+    assert here.merges() == ["twice"]
+    assert here.left_over() == []
+    assert [version.version for version in here.library.versions("RSI_Reversal")] == [1]
+
+
+async def test_twenty_at_once(here: Site) -> None:
+    await here.serving()
+    names = [f"many-{number:02}" for number in range(20)]
+    handles = [await here.start(here.request(name)) for name in names]
+    results = await asyncio.gather(*(handle.result() for handle in handles))
+    assert {result.status for result in results} == {ExperimentStatus.MERGED}
+    assert sorted(here.merges()) == names
+    assert len({result.merged_commit for result in results}) == 20
+    assert sorted(result.tag or "" for result in results) == sorted(f"strategies/RSI_Reversal/v{n}" for n in range(1, 21))
+    assert here.left_over() == []
+
+
+async def test_without_a_cache_every_task_is_a_replay(here: Site) -> None:
+    (here.home / "script.json").write_text(script(invalid_code(), wrong_code(), right_code()[0]))
+    await here.serving("uncached")
+    result = await here.run(here.request("uncached", engine="scripted"))
+    assert result.status is ExperimentStatus.MERGED
+    assert result.attempts == 3
+    waits = await here.start(here.request("uncached-waits", approval=ApprovalPolicy.MANUAL))
+    await here.until_status(waits, "waiting")
+    await waits.execute_update(StrategyExperiment.decide, Decision(action=DecisionAction.REJECT, by="tester"))
+    assert (await waits.result()).status is ExperimentStatus.ROLLED_BACK
+
+
+def recorded() -> list[Path]:
+    return sorted(RECORDED.glob("*.json"))
+
+
+def test_there_are_recorded_histories_of_every_ending() -> None:
+    assert {path.stem.split("-")[0] for path in recorded()} >= {
+        "merged",
+        "fixed",
+        "rolled_back",
+        "rejected",
+        "approved",
+        "cancelled",
+        "failed",
+    }
+
+
+@pytest.mark.parametrize("path", recorded(), ids=lambda path: path.stem)
+async def test_recorded_histories_replay(path: Path) -> None:
+    replayer = Replayer(workflows=[StrategyExperiment], data_converter=pydantic_data_converter)
+    history = WorkflowHistory.from_json(path.stem, path.read_text())
+    await replayer.replay_workflow(history)
+
+
+@pytest.mark.parametrize("path", recorded(), ids=lambda path: path.stem)
+def test_histories_hold_no_source(path: Path) -> None:
+    """Refs, hashes and small summaries only: no code, no logs, no curves."""
+    text = path.read_text()
+    assert len(text) < 200_000
+    import base64
+    import json
+
+    for event in json.loads(text)["events"]:
+        for data in _payloads(event):
+            assert b"class RSI" not in base64.b64decode(data)
+            assert b"def next" not in base64.b64decode(data)
+
+
+def _payloads(node: object) -> list[str]:
+    if isinstance(node, dict):
+        found = [node["data"]] if isinstance(node.get("data"), str) else []
+        return found + [item for value in node.values() for item in _payloads(value)]
+    if isinstance(node, list):
+        return [item for value in node for item in _payloads(value)]
+    return []

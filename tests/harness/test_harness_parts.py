@@ -1,0 +1,124 @@
+"""The harness's parts that can be looked at from outside; as a whole it is tested through the sandboxes."""
+
+import os
+import platform
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.seccomp import ALLOW, ERRNO, KILL_PROCESS, MACHINES, REFUSED, X32, assemble
+from harness.wire import FRAME, HostGone, read_frame, write_frame
+from harness.workspace import Refused, Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def decide(code: bytes, architecture: int, number: int, *arguments: int) -> int:
+    """What the kernel would make of a system call: classic BPF, as far as the filter uses it."""
+    data = struct.pack("=iIQ6Q", number, architecture, 0, *(list(arguments) + [0] * 6)[:6])
+    program = [struct.unpack_from("=HBBI", code, start) for start in range(0, len(code), 8)]
+    place = accumulator = 0
+    while True:
+        operation, if_true, if_false, value = program[place]
+        place += 1
+        if operation == 0x06:
+            return value
+        if operation == 0x20:
+            (accumulator,) = struct.unpack_from("=I", data, value)
+        else:
+            holds = {
+                0x15: accumulator == value,
+                0x35: accumulator >= value,
+                0x45: bool(accumulator & value),
+            }[operation]
+            place += if_true if holds else if_false
+
+
+@pytest.mark.parametrize("machine", sorted(MACHINES))
+def test_the_filter_decides_as_it_says(machine: str) -> None:
+    place, architecture, clone, clone3, prlimit = MACHINES[machine]
+    code = assemble(machine)
+    assert code is not None
+    for name, numbers in REFUSED.items():
+        if numbers[place] is not None:
+            assert decide(code, architecture, numbers[place]) == ERRNO | 1, name
+    assert decide(code, architecture, clone, 0x11) == ALLOW  # fork
+    assert decide(code, architecture, clone, 0x003D0F00) == ALLOW  # a thread
+    for flag in (0x20000, 0x10000000, 0x20000000, 0x40000000, 0x02000000):
+        assert decide(code, architecture, clone, flag | 17) == ERRNO | 1
+    assert decide(code, architecture, clone3) == ERRNO | 38
+    assert decide(code, architecture, prlimit, 0) == ALLOW
+    assert decide(code, architecture, prlimit, 1) == ERRNO | 1
+    assert decide(code, architecture ^ 1, 0) == KILL_PROCESS
+    if machine == "x86_64":
+        assert decide(code, architecture, X32 | 1) == KILL_PROCESS
+    listed = {numbers[place] for numbers in REFUSED.values()} | {clone3}
+    for number in set(range(450)) - listed - {clone, prlimit}:
+        assert decide(code, architecture, number) == ALLOW
+
+
+def test_a_machine_without_numbers_has_no_filter() -> None:
+    assert assemble("m68k") is None
+    assert platform.machine() in MACHINES
+
+
+def test_frames_go_through_a_pipe_and_broken_ones_end_it() -> None:
+    read, write = os.pipe()
+    write_frame(write, {"do": "x", "ü": 1}, b"body")
+    assert read_frame(read) == ({"do": "x", "ü": 1}, b"body")
+    os.write(write, FRAME.pack(1 << 31, 0))
+    with pytest.raises(HostGone, match="frame"):
+        read_frame(read)
+    os.write(write, b"\0\0")
+    os.close(write)
+    with pytest.raises(HostGone, match="ended"):
+        read_frame(read)
+    os.close(read)
+
+
+def test_it_refuses_to_serve_where_it_would_kill_everything() -> None:
+    """Outside a namespace of its own, `kill(-1)` would mean the whole machine."""
+    config = '{"libraries": [], "workspace": "/nowhere", "memory": 1, "processes": 1, "disk": 1, "output": 1}'
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", str(ROOT / "harness" / "__main__.py"), config],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert "must be PID 1" in ran.stderr
+
+
+def test_a_workspace_lists_what_hostile_code_left(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    deep = tmp_path
+    for _ in range(60):
+        deep = deep / "d"
+        deep.mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "loop").symlink_to(".")
+    Path(os.fsdecode(bytes(tmp_path) + b"/\xff\xfe")).write_text("x")
+    found = {entry["path"]: entry["kind"] for entry in workspace.entries(1000)}
+    assert found["fifo"] == "other"
+    assert found["loop"] == "link"
+    assert found["\\xff\\xfe"] == "file"
+    assert max(path.count("/") for path in found) == 31
+    assert len(workspace.entries(3)) == 3
+
+
+def test_a_workspace_tells_a_changed_file(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    workspace.put("a/b", b"one", append=False)
+    workspace.put("a/b", b"two", append=True)
+    assert workspace.read_put("a/b", 100)[0] == b"onetwo"
+    (tmp_path / "a" / "b").write_bytes(b"onetwo!")
+    with pytest.raises(Refused) as changed:
+        workspace.read_put("a/b", 100)
+    (tmp_path / "made").write_bytes(b"x")
+    with pytest.raises(Refused) as foreign:
+        workspace.read_put("made", 100)
+    assert (changed.value.kind, foreign.value.kind) == ("changed", "missing")

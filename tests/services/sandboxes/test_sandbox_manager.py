@@ -1,0 +1,165 @@
+"""Leases: idempotent, single use, from a stock where that fits, and released by whoever finds them."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from schemas.sandbox import Limits
+from services.sandboxes import SandboxLost, SandboxManager, SandboxUnavailable, default_providers
+from services.sandboxes.bubblewrap import BubblewrapProvider, BubblewrapSandbox
+
+pytestmark = pytest.mark.timeout(90)
+
+
+class Missing(BubblewrapProvider):
+    """A provider of this host that has been taken away."""
+
+    def check(self) -> None:
+        raise SandboxUnavailable("it was taken away; bring it back")
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[SandboxManager]:
+    with SandboxManager([BubblewrapProvider(tmp_path / "b")], tmp_path / "l", ready=1) as made:
+        yield made
+
+
+def in_stock(manager: SandboxManager) -> list[str]:
+    return [info.sandbox_id for info in manager.list({"genesis.stock": "true"})]
+
+
+def wait_for_stock(manager: SandboxManager) -> str:
+    manager.start()
+    deadline = time.monotonic() + 30
+    while not (stock := in_stock(manager)):
+        assert time.monotonic() < deadline, "the stock was never filled"
+        time.sleep(0.05)
+    time.sleep(1.0)  # listed while it starts; ready soon after
+    return stock[0]
+
+
+def test_a_lease_takes_from_the_stock_once(manager: SandboxManager) -> None:
+    ready = wait_for_stock(manager)
+    first = manager.lease("e1.1", labels={"genesis.experiment": "e1"})
+    assert first.info.sandbox_id == ready
+    assert manager.lease("e1.1") is first
+    assert manager.get("e1.1") is first
+    second = manager.lease("e2.1", labels={"genesis.experiment": "e2"})
+    assert second.info.sandbox_id != ready
+    listed = {info.labels.get("genesis.lease") for info in manager.list({"genesis.experiment": "e1"})}
+    assert listed == {"e1.1"}
+
+
+def test_other_limits_are_made_for_the_lease(manager: SandboxManager) -> None:
+    ready = wait_for_stock(manager)
+    own = manager.lease("e1.1", limits=Limits(memory_mb=128))
+    assert own.info.sandbox_id == "e1.1"
+    assert own.limits.memory_mb == 128
+    assert ready in in_stock(manager)
+
+
+def test_release_tells_what_it_came_to_and_can_be_repeated(manager: SandboxManager) -> None:
+    sandbox = manager.lease("e1.1")
+    sandbox.run(["true"], timeout=10)
+    released = manager.release("e1.1")
+    assert released is not None
+    assert (released.sandbox_id, released.provider) == ("e1.1", "bubblewrap")
+    assert released.seconds > 0
+    assert released.peak_memory_mb is not None
+    assert not sandbox.alive
+    assert manager.release("e1.1") is None
+    with pytest.raises(SandboxLost, match=r"e1\.1"):
+        manager.get("e1.1")
+    assert manager.list({"genesis.lease": "e1.1"}) == []
+
+
+def test_a_dead_lease_is_replaced(manager: SandboxManager) -> None:
+    first = manager.lease("e1.1")
+    first.destroy()
+    second = manager.lease("e1.1")
+    assert second is not first
+    assert second.run(["true"], timeout=10).ok
+
+
+def test_a_lease_from_many_threads_is_one(manager: SandboxManager) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        assert len(set(pool.map(lambda _: manager.lease("e1.1"), range(6)))) == 1
+
+
+def test_another_process_leases_are_found_and_released(tmp_path: Path) -> None:
+    """As after a restart of the worker, while the sandbox still lives."""
+    with SandboxManager([BubblewrapProvider(tmp_path / "b")], tmp_path / "l", ready=1) as first:
+        wait_for_stock(first)
+        sandbox = first.lease("e1.1", labels={"genesis.experiment": "e1"})
+        with SandboxManager([BubblewrapProvider(tmp_path / "b")], tmp_path / "l", ready=0) as second:
+            (seen,) = second.list({"genesis.experiment": "e1"})
+            assert seen.sandbox_id == sandbox.info.sandbox_id
+            with pytest.raises(SandboxLost):
+                second.get("e1.1")
+            released = second.release("e1.1")
+            assert released is not None
+            assert second.release("e1.1") is None
+        assert not sandbox.alive
+
+
+def test_cleanup_leaves_what_is_in_use(tmp_path: Path) -> None:
+    with SandboxManager([BubblewrapProvider(tmp_path / "b")], tmp_path / "l", ready=0) as first:
+        held = first.lease("e1.1")
+        with SandboxManager([BubblewrapProvider(tmp_path / "b")], tmp_path / "l", ready=0) as second:
+            assert second.cleanup() == []  # its owner lives
+            assert second.cleanup(older_than=0, keep=["e1.1"]) == []
+            assert held.alive
+            assert first.cleanup(older_than=0) == []  # held
+            assert [info.sandbox_id for info in second.cleanup(older_than=0)] == ["e1.1"]
+        assert not held.alive
+
+
+def test_the_first_that_works_is_taken(tmp_path: Path) -> None:
+    providers = [Missing(tmp_path / "a"), *default_providers(tmp_path / "b", order=["bubblewrap"], image="x")]
+    with SandboxManager(providers[:1], tmp_path / "l", ready=0) as none:
+        with pytest.raises(SandboxUnavailable, match="bubblewrap: it was taken away"):
+            none.lease("e1.1")
+        with pytest.raises(SandboxUnavailable, match="not configured; configured: bubblewrap"):
+            none.lease("e1.1", provider="docker")
+    providers[1].close()
+
+
+def test_waiting_can_be_stopped_and_leaves_nothing(tmp_path: Path) -> None:
+    class Slow(BubblewrapProvider):
+        def _start(self, sandbox_id: str, limits: Limits, labels: dict[str, str]) -> BubblewrapSandbox:
+            time.sleep(1.5)
+            started.append(super()._start(sandbox_id, limits, labels))
+            return started[-1]
+
+    def stop() -> None:
+        raise InterruptedError
+
+    started: list[BubblewrapSandbox] = []
+    with SandboxManager([Slow(tmp_path / "b")], tmp_path / "l", ready=0) as manager:
+        with pytest.raises(InterruptedError):
+            manager.lease("e1.1", on_wait=stop)
+        deadline = time.monotonic() + 20
+        while not started or started[0].alive or manager.list():
+            assert time.monotonic() < deadline, "what was being made was kept"
+            time.sleep(0.05)
+
+
+def test_closing_ends_everything(tmp_path: Path) -> None:
+    provider = BubblewrapProvider(tmp_path / "b")
+    manager = SandboxManager([provider], tmp_path / "l", ready=1)
+    wait_for_stock(manager)
+    sandbox = manager.lease("e1.1")
+    manager.close()
+    manager.close()
+    assert not sandbox.alive
+    assert provider.list() == []
+    assert [*tmp_path.rglob("*.json")] == []
+    with pytest.raises(SandboxLost, match="closed"):
+        manager.lease("e1.2")
+    assert not [
+        t for t in threading.enumerate() if t.name.startswith(("sandbox-stock", "bubblewrap-starter"))
+    ]

@@ -1,0 +1,170 @@
+"""Faults in a real worker: it is killed, fails, repeats or holds a step, as a plan says.
+
+A plan is a list of `action:place:activity` texts; `activity@experiment` means the step of that experiment only:
+
+- `kill:before:X`, `kill:inside:X`, `kill:after:X`: SIGKILL to the worker before the step begins, in the middle of its
+  work, or when its work is done and not yet reported. Each happens once, however often the worker is restarted.
+- `fail:before:X`: the step fails for good.
+- `twice:all:*`: every step is carried out twice; both results must be the same.
+- `hold:before:X`, `hold:after:X`: the step waits until the test lets it go.
+"""
+
+import functools
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pydantic import BaseModel
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+)
+
+INSIDE_CALLS = 6
+"""A kill inside comes with this call of a function of ours after the step has begun."""
+
+
+class Faults(Interceptor):
+    def __init__(self, plan: list[str], folder: Path) -> None:
+        self.plan = {tuple(item.split(":")) for item in plan}
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _Inbound(next, self)
+
+    def once(self, *key: str) -> bool:
+        """True the first time only, over all processes and kills."""
+        try:
+            (self.folder / "-".join(key)).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def wants(self, action: str, place: str, name: str) -> str | None:
+        """The key of the planned fault, if one is planned here."""
+        for key in (name, f"{name}@{activity.info().workflow_id}"):
+            if (action, place, key) in self.plan:
+                return key
+        return None
+
+    def before(self, name: str) -> None:
+        if key := self.wants("hold", "before", name):
+            self._hold(key)
+        if self.wants("fail", "before", name):
+            raise ApplicationError(f"injected: {name} fails", type="Injected", non_retryable=True)
+        if (key := self.wants("kill", "before", name)) and self.once("kill", "before", key):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def after(self, name: str) -> None:
+        if (key := self.wants("kill", "after", name)) and self.once("kill", "after", key):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if key := self.wants("hold", "after", name):
+            self._hold(key)
+
+    def inside(self, name: str) -> bool:
+        key = self.wants("kill", "inside", name)
+        return key is not None and not (self.folder / f"kill-inside-{key}").exists()
+
+    def _hold(self, key: str) -> None:
+        if not self.once("held", key):
+            return
+        deadline = time.monotonic() + 60
+        while not (self.folder / f"go-{key}").exists():
+            if activity.info().heartbeat_timeout:
+                activity.heartbeat()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{key} was held for a minute and nobody let it go")
+            time.sleep(0.02)
+
+
+class _Inbound(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, faults: Faults) -> None:
+        super().__init__(next)
+        self._faults = faults
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        name = activity.info().activity_type
+        if name == "export_history":  # the only one that is a coroutine
+            input.fn = self._wrapped_coroutine(name, input.fn)
+        else:
+            input.fn = self._wrapped(name, input.fn)
+        return await super().execute_activity(input)
+
+    def _wrapped(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        faults = self._faults
+
+        @functools.wraps(function)
+        def call(*args: Any) -> Any:
+            faults.before(name)
+            if faults.inside(name):
+                sys.setprofile(_Killer(faults, name))
+            try:
+                result = function(*args)
+            finally:
+                sys.setprofile(None)
+            if faults.wants("twice", "all", "*"):
+                again = function(*args)
+                assert _facts(again) == _facts(result), f"{name} gave {again} the second time, {result} the first"
+                result = again
+            faults.after(name)
+            return result
+
+        return call
+
+    def _wrapped_coroutine(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        faults = self._faults
+
+        @functools.wraps(function)
+        async def call(*args: Any) -> Any:
+            faults.before(name)
+            if faults.inside(name):
+                sys.setprofile(_Killer(faults, name))
+            try:
+                result = await function(*args)
+            finally:
+                sys.setprofile(None)
+            if faults.wants("twice", "all", "*"):
+                result = await function(*args)
+            faults.after(name)
+            return result
+
+        return call
+
+
+class _Killer:
+    """A profile function that kills at a call of our own code, with the step's work half done."""
+
+    def __init__(self, faults: Faults, name: str) -> None:
+        self._faults = faults
+        self._name = name
+        self._calls = 0
+
+    def __call__(self, frame: FrameType, event: str, argument: object) -> None:
+        if event != "call" or "/services/" not in frame.f_code.co_filename:
+            return
+        self._calls += 1
+        if self._calls == INSIDE_CALLS and self._faults.once("kill", "inside", self._name):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+# What differs between two honest executions: how long they took, and whether the thing was there the first time.
+_PASSING = {"seconds", "existed", "peak_memory_mb", "new", "report", "history", "status"}
+
+
+def _facts(result: Any) -> Any:
+    if isinstance(result, BaseModel):
+        return _facts(result.model_dump(mode="json"))
+    if isinstance(result, dict):
+        return {key: _facts(value) for key, value in result.items() if key not in _PASSING}
+    if isinstance(result, list):
+        return [_facts(value) for value in result]
+    return result

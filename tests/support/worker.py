@@ -1,0 +1,51 @@
+"""A worker process for tests: the shipped one, with a scripted engine, faults, and shorter patience.
+
+    python -m tests.support.worker ADDRESS [FAULT …]
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from services.settings import Settings
+from tests.support.engine import ScriptedEngine
+from tests.support.faults import Faults
+from worker import serving
+from workflows import timing
+
+IMPATIENT = timedelta(seconds=4)
+
+
+def shorten() -> None:
+    """A killed worker is found out after seconds, so that tests needn't wait; the story is the same."""
+    for options in (timing.COMMIT, timing.UNDO, timing.RECORDS, timing.PAPERS):
+        options["start_to_close_timeout"] = IMPATIENT
+    for patience in (timing.ENGINE, timing.LEASE, timing.TRIALS):
+        patience["heartbeat_timeout"] = IMPATIENT
+
+
+async def main(address: str, plan: list[str]) -> None:
+    logging.basicConfig(level=logging.WARNING)
+    shorten()
+    settings = Settings()
+    client = await Client.connect(address, data_converter=pydantic_data_converter)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    cached = 0 if "uncached" in plan else 1000
+    faults = Faults([item for item in plan if item != "uncached"], settings.home / "faults")
+    script = ScriptedEngine(settings.home / "script.json")
+    async with serving(
+        client, settings, engines=[script], interceptors=[faults], max_cached_workflows=cached
+    ):
+        Path(settings.home / "serving").touch()
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2:]))

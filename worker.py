@@ -1,0 +1,150 @@
+"""Serve experiments: the one place where settings become services, services activities, and activities a worker."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from temporalio.client import Client
+from temporalio.worker import Interceptor, Worker
+
+from activities.authoring import Authoring
+from activities.merging import Merging
+from activities.recording import Recording
+from activities.trying import Trying
+from services.artifacts import Artifacts
+from services.authoring import Author
+from services.engines import Engine, Engines, OfflineEngine
+from services.hosts import host_slot
+from services.library import Library
+from services.market_data import MarketData
+from services.merging import Merger
+from services.records import Records
+from services.reporting import Reporter
+from services.sandboxes import SandboxManager, default_providers
+from services.settings import Settings
+from services.temporal.connect import TemporalUnreachable, connection
+from services.temporal.histories import Histories
+from services.temporal.server import ServerError
+from services.trying import TryOuts
+from workflows.experiment import StrategyExperiment
+
+GRACE = timedelta(seconds=20)
+"""How long running steps may take to end when the worker is asked to."""
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    client: Client,
+    settings: Settings,
+    *,
+    engines: Sequence[Engine] = (),
+    interceptors: Sequence[Interceptor] = (),
+    max_cached_workflows: int = 1000,
+) -> AsyncIterator[str]:
+    """Serve `settings.queue` and this host's own queue for as long as it is held; yields the host's name.
+
+    `engines` are offered beside the shipped ones. On the way out running steps get GRACE to end.
+    """
+    with contextlib.ExitStack() as resources:
+        host = resources.enter_context(host_slot(settings.home / "hosts", settings.host))
+        host_queue = f"{settings.queue}@{host}"
+        artifacts = Artifacts(settings.home / "artifacts")
+        records = Records(settings.records_url)
+        records.migrate()
+        library = Library(settings.library_location, mirror=settings.home / "library-mirror.git")
+        market = MarketData(artifacts)
+        sandboxes = resources.enter_context(
+            SandboxManager(
+                default_providers(
+                    settings.home / "sandboxes",
+                    order=settings.sandbox_providers,
+                    image=settings.sandbox_image,
+                    runtime=settings.sandbox_runtime,
+                ),
+                settings.home / "sandboxes" / "leases",
+                ready=settings.sandboxes_ready,
+            )
+        )
+        sandboxes.cleanup()  # what a killed worker of this host left
+        sandboxes.start()
+        author = Author(Engines([OfflineEngine(), *engines]), library, artifacts, records, host)
+        try_outs = TryOuts(sandboxes, library, market, artifacts, records, host, host_queue)
+        reporter = Reporter(artifacts, library, market, settings.home / "reports")
+        histories = Histories(client, artifacts, settings.home / "histories")
+
+        authoring, trying = Authoring(author), Trying(try_outs)
+        merging, recording = Merging(Merger(library)), Recording(records, reporter, histories)
+        threads = resources.enter_context(ThreadPoolExecutor(2 * settings.max_activities, "step"))
+        here = Worker(
+            client,
+            task_queue=host_queue,
+            activities=[trying.try_out, trying.destroy_sandbox],
+            activity_executor=threads,
+            max_concurrent_activities=settings.max_activities,
+            interceptors=interceptors,
+            graceful_shutdown_timeout=GRACE,
+        )
+        anywhere = Worker(
+            client,
+            task_queue=settings.queue,
+            workflows=[StrategyExperiment],
+            activities=[
+                authoring.generate_code,
+                authoring.fix_code,
+                authoring.validate_code,
+                authoring.delete_branch,
+                trying.lease_sandbox,
+                trying.destroy_sandbox,
+                merging.merge_strategy,
+                recording.record_events,
+                recording.write_report,
+                recording.export_history,
+            ],
+            activity_executor=threads,
+            max_concurrent_activities=settings.max_activities,
+            max_cached_workflows=max_cached_workflows,
+            interceptors=interceptors,
+            graceful_shutdown_timeout=GRACE,
+        )
+        async with here, anywhere:
+            yield host
+
+
+async def _serve(dev: bool) -> None:
+    settings = Settings()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with connection(settings, may_embed=dev) as link, serving(link.client, settings) as host:
+        print(f"worker {host} serves {settings.queue} on {link.address}", file=sys.stderr)
+        print(f"Web UI: {link.ui}", file=sys.stderr, flush=True)
+        await stop.wait()
+        print("ending: running steps may finish", file=sys.stderr, flush=True)
+
+
+def main(
+    dev: Annotated[
+        bool,
+        typer.Option(
+            "--dev", help="Bring the embedded Temporal server and its Web UI up, where none answers."
+        ),
+    ] = False,
+) -> None:
+    """Serve experiments until SIGTERM or Ctrl-C."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        asyncio.run(_serve(dev))
+    except (TemporalUnreachable, ServerError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+if __name__ == "__main__":
+    typer.run(main)

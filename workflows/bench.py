@@ -1,0 +1,140 @@
+"""The sandbox of one experiment: leased when it is first needed, replaced when it is lost, destroyed in any case."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType
+
+with workflow.unsafe.imports_passed_through():
+    from activities.failures import SANDBOX_LOST
+    from activities.trying import Trying
+    from schemas.experiment import ExperimentRequest
+    from schemas.gates import GateReport, GateResult
+    from schemas.steps import Committed, LeaseInput, SandboxLease, SandboxRef, TryOutInput
+    from workflows import timing
+    from workflows.journal import Journal
+    from workflows.undo import Undo
+
+
+class Bench:
+    """Where code is tried. `check` is asked after every step whether the run is to stop."""
+
+    def __init__(
+        self,
+        request: ExperimentRequest,
+        journal: Journal,
+        undo: Undo,
+        check: Callable[[], None],
+        lease_seconds: Callable[[], float],
+    ) -> None:
+        self._request = request
+        self._journal = journal
+        self._undo = undo
+        self._check = check
+        self._lease_seconds = lease_seconds
+        self._rounds = 0
+        self._lost = False
+        self.lease: SandboxLease | None = None
+        """The latest, also after it was destroyed."""
+
+    async def try_out(self, code: Committed, valid: GateResult) -> GateReport:
+        """Try a commit out; where the sandbox is lost with its host or worker, once more in another."""
+        request = self._request
+        while True:
+            lease = await self._leased()
+            order = TryOutInput(
+                experiment_id=request.experiment_id,
+                sandbox_id=lease.sandbox_id,
+                definition=request.definition,
+                commit=code.commit,
+                entrypoint=code.entrypoint,
+                data=request.data.digest,
+                costs=request.costs,
+                attempt=self._journal.attempt,
+                valid=valid,
+                trial_timeout=request.trial_timeout,
+            )
+            try:
+                report = await workflow.execute_activity_method(
+                    Trying.try_out,
+                    order,
+                    task_queue=lease.queue,
+                    summary=f"attempt {self._journal.attempt} in {lease.sandbox_id}",
+                    schedule_to_start_timeout=timing.HOST_PICKUP,
+                    start_to_close_timeout=timing.TRIALS_PER_TRY_OUT
+                    * timedelta(seconds=request.trial_timeout)
+                    + timing.TRIALS_MARGIN,
+                    **timing.TRIALS,
+                )
+            except ActivityError as error:
+                self._check()
+                if not _sandbox_is_gone(error) or self._rounds >= timing.SANDBOX_ROUNDS:
+                    raise
+                self._journal.notice(
+                    f"sandbox {lease.sandbox_id} was lost ({error.cause}); the step is redone in another"
+                )
+                self._lost = True
+                continue
+            self._check()
+            return report
+
+    async def clear(self) -> None:
+        """Destroy what was leased, before a person is waited for."""
+        await self._undo.run("sandbox")
+
+    async def _leased(self) -> SandboxLease:
+        if self.lease and not self._lost:
+            return self.lease
+        request = self._request
+        self._rounds += 1
+        self._undo.register("sandbox", self._destroy)
+        order = LeaseInput(
+            experiment_id=request.experiment_id,
+            provider=request.sandbox,
+            limits=request.limits,
+            round=self._rounds,
+            lease_seconds=self._lease_seconds(),
+        )
+        self.lease = await workflow.execute_activity_method(
+            Trying.lease_sandbox, order, summary=f"round {self._rounds}", **timing.LEASE
+        )
+        self._lost = False
+        self._check()
+        self._journal.emit("sandbox_created", sandbox_id=self.lease.sandbox_id, provider=self.lease.provider)
+        return self.lease
+
+    async def _destroy(self) -> None:
+        """On the host that holds it; where that is lost, any worker releases what it can reach."""
+        ref, lease = SandboxRef(experiment_id=self._request.experiment_id), self.lease
+        try:
+            gone = await workflow.execute_activity_method(
+                Trying.destroy_sandbox,
+                ref,
+                task_queue=lease.queue if lease else None,
+                schedule_to_start_timeout=timing.HOST_PICKUP if lease else None,
+                **timing.UNDO,
+            )
+        except ActivityError as error:
+            if not _host_is_gone(error):
+                raise
+            gone = await workflow.execute_activity_method(Trying.destroy_sandbox, ref, **timing.UNDO)
+        if lease:
+            self._journal.emit(
+                "sandbox_cleaned_up",
+                sandbox_id=lease.sandbox_id,
+                provider=lease.provider,
+                reason="no longer needed" if gone.existed else "already gone",
+                seconds=gone.seconds,
+                peak_memory_mb=gone.peak_memory_mb,
+            )
+
+
+def _host_is_gone(error: ActivityError) -> bool:
+    return isinstance(error.cause, TimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START
+
+
+def _sandbox_is_gone(error: ActivityError) -> bool:
+    return _host_is_gone(error) or (
+        isinstance(error.cause, ApplicationError) and error.cause.type == SANDBOX_LOST
+    )

@@ -1,0 +1,145 @@
+"""What a run knows of itself and tells: its progress, its events, the details in the Web UI."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.recording import Recording
+    from schemas.experiment import (
+        ExperimentRequest,
+        ExperimentStatus,
+        Progress,
+        Recommendation,
+        Step,
+        TimelineEntry,
+    )
+    from schemas.gates import GateResult
+    from schemas.records import Event
+    from schemas.steps import EventBatch
+    from workflows import timing
+    from workflows.details import current_details
+
+MOST_NOTICES = 20
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an experiment ends, and by whom; `native` where Temporal itself cancelled it."""
+
+    status: ExperimentStatus
+    reason: str
+    actor: str = "genesis"
+    native: bool = False
+
+
+class Journal:
+    """Keeps the story as it happens. Events reach the records in batches, in the background, in order."""
+
+    def __init__(self, request: ExperimentRequest) -> None:
+        self._request = request
+        self._unsent: list[Event] = []
+        self._sequence = 0
+        self._closing = False
+        self.status = ExperimentStatus.RUNNING
+        self.attempt = 1
+        self.commit: str | None = None
+        self.judged: str | None = None
+        """The commit that the gates were asked about last: what a decision is bound to."""
+        self.ending: Ending | None = None
+        self.gates: list[GateResult] = []
+        self.recommendation: Recommendation | None = None
+        self.waiting_until: datetime | None = None
+        self.timeline: list[TimelineEntry] = []
+        self.notices: list[str] = []
+
+    @contextmanager
+    def step(self, step: Step) -> Iterator[None]:
+        """One step of the story, timed; it is told when it begins, however it ends."""
+        at = len(self.timeline)
+        self.timeline.append(TimelineEntry(step=step, attempt=self.attempt, started=workflow.now()))
+        self.emit("step_started", step=step, attempt=self.attempt)
+        try:
+            yield
+        finally:
+            took = (workflow.now() - self.timeline[at].started).total_seconds()
+            self.timeline[at] = self.timeline[at].model_copy(update={"seconds": round(took, 3)})
+            self.show()
+
+    def summarise(self, summary: str) -> None:
+        """Say of the current step what came of it."""
+        self.timeline[-1] = self.timeline[-1].model_copy(update={"summary": summary})
+
+    def emit(
+        self, event: str, status: ExperimentStatus | None = None, actor: str = "genesis", **data: Any
+    ) -> None:
+        if status is not None:
+            self.status = status
+        self._unsent.append(
+            Event(
+                event_id=f"{self._request.experiment_id}#{self._sequence}",
+                experiment_id=self._request.experiment_id,
+                sequence=self._sequence,
+                at=workflow.now(),
+                event=event,
+                actor=actor,
+                status=status,
+                data=data,
+            )
+        )
+        self._sequence += 1
+        self.show()
+
+    def notice(self, text: str) -> None:
+        self.notices = [*self.notices, text][-MOST_NOTICES:]
+        self.show()
+
+    @property
+    def here(self) -> Step:
+        return self.timeline[-1].step if self.timeline else Step.OPEN
+
+    def progress(self) -> Progress:
+        return Progress(
+            experiment_id=self._request.experiment_id,
+            strategy=self._request.definition.name,
+            status=self.status,
+            step=self.here,
+            attempt=self.attempt,
+            max_fixes=self._request.max_fixes,
+            commit=self.commit,
+            gates=self.gates,
+            recommendation=self.recommendation,
+            waiting_until=self.waiting_until,
+            timeline=self.timeline,
+            notices=self.notices,
+        )
+
+    def show(self) -> None:
+        workflow.set_current_details(current_details(self.progress()))
+
+    async def keep(self) -> None:
+        """Write events as they come, until the journal is closed and all are written."""
+        while True:
+            await workflow.wait_condition(lambda: bool(self._unsent) or self._closing)
+            if not self._unsent:
+                return
+            batch, self._unsent = self._unsent, []
+            try:
+                await workflow.execute_activity_method(
+                    Recording.record_events,
+                    EventBatch(events=batch),
+                    summary=", ".join(dict.fromkeys(event.event for event in batch)),
+                    **timing.RECORDS,
+                )
+            except ActivityError as error:
+                # The records are a projection: what they refuse is said, and doesn't undo what happened.
+                workflow.logger.error("the records refused events: %s", error.cause)
+                self.notice(f"the records refused {len(batch)} events: {error.cause}")
+
+    def close(self) -> None:
+        self._closing = True
