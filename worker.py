@@ -38,6 +38,9 @@ from workflows.experiment import StrategyExperiment
 GRACE = timedelta(seconds=20)
 """How long running steps may take to end when the worker is asked to."""
 
+STICKY = timedelta(seconds=5)
+"""How long a run waits for the worker that has it in its cache, which may be dead, before any other takes it up."""
+
 
 @contextlib.asynccontextmanager
 async def serving(
@@ -110,6 +113,7 @@ async def serving(
             activity_executor=threads,
             max_concurrent_activities=settings.max_activities,
             max_cached_workflows=max_cached_workflows,
+            sticky_queue_schedule_to_start_timeout=STICKY,
             interceptors=interceptors,
             graceful_shutdown_timeout=GRACE,
         )

@@ -1,6 +1,6 @@
 """The command line: `starter.py --strategy NAME` runs an experiment, the subcommands look after it."""
 
-import asyncio
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
+
+
+class Provider(StrEnum):
+    """The sandbox providers, as `--help` lists them."""
+
+    BUBBLEWRAP = "bubblewrap"
+    DOCKER = "docker"
+
+
 _EXPERIMENT = "The experiment"
 _JUDGING = "What the result must reach"
 _TRYING = "Where it is tried"
@@ -29,7 +39,7 @@ Try, judge and merge machine-written trading strategies, without losing sleep.
 A strategy definition becomes code, the code is tried in a sandbox, judged, approved and merged into the library. Each
 experiment is a durable Temporal workflow: it survives a kill at any point and leaves nothing behind.
 
-Exit codes: 0 done, 1 failed or rolled back, 2 usage or invalid input, 3 waiting for a decision.
+Exit codes: 0 done, 1 failed or rolled back, 2 usage or invalid input, 3 waiting for a decision; 130 after Ctrl-C.
 """
 
 
@@ -70,7 +80,7 @@ def run(
     timeout: Annotated[
         str | None,
         typer.Option(
-            help="Deadline of the whole experiment, waiting included: 90s, 15m, 1h. "
+            help="Deadline of the whole experiment, waiting included: 90s, 15m, 1h, 1h30m; a bare number is seconds. "
             "[env: GENESIS_EXPERIMENT_TIMEOUT_MS] [default: 1h]",
             rich_help_panel=_EXPERIMENT,
         ),
@@ -92,13 +102,16 @@ def run(
         int | None, typer.Option(min=1, help="Least trades.", rich_help_panel=_JUDGING)
     ] = None,
     max_drawdown: Annotated[
-        float | None, typer.Option(min=0.0, max=100.0, help="Worst drawdown, in %.", rich_help_panel=_JUDGING)
+        float | None,
+        typer.Option(
+            min=0.0, max=100.0, help="Worst drawdown, in %: more than 0.", rich_help_panel=_JUDGING
+        ),
     ] = None,
     min_sharpe: Annotated[
         float | None, typer.Option(help="Least Sharpe ratio.", rich_help_panel=_JUDGING)
     ] = None,
     cash: Annotated[
-        float, typer.Option(min=1.0, help="Starting cash.", rich_help_panel=_JUDGING)
+        float, typer.Option(min=1.0, max=1e15, help="Starting cash.", rich_help_panel=_JUDGING)
     ] = 1_000_000.0,
     commission: Annotated[
         float,
@@ -107,27 +120,32 @@ def run(
         ),
     ] = 0.0,
     sandbox: Annotated[
-        str | None,
-        typer.Option(
-            help="bubblewrap or docker; the first that works where left away.", rich_help_panel=_TRYING
-        ),
+        Provider | None,
+        typer.Option(help="The first that works where left away.", rich_help_panel=_TRYING),
     ] = None,
     memory: Annotated[
-        int, typer.Option(min=64, help="Memory of the sandbox, in MB.", rich_help_panel=_TRYING)
+        int, typer.Option(min=64, max=65536, help="Memory of the sandbox, in MB.", rich_help_panel=_TRYING)
     ] = 1024,
 ) -> None:
     if context.invoked_subcommand is not None:
+        _refuse_misplaced_options(context, context.invoked_subcommand)
         return
     if strategy is None and definition is None:
+        given = _given(context)
+        if given:
+            raise CommandError(
+                f"{', '.join(given)} without a strategy; name what to try: --strategy NAME or --definition FILE"
+            )
         typer.echo(context.get_help())
         raise typer.Exit(Exit.USAGE)
-    from cli.running import Wish, run
+    import asyncio
+
+    from cli.running import Wish
+    from cli.running import run as run_experiment
     from schemas.definition import Thresholds
     from schemas.sandbox import Limits
     from schemas.trading import Costs
 
-    if sandbox not in (None, "bubblewrap", "docker"):
-        raise CommandError(f"--sandbox {sandbox} is not a provider; allowed are bubblewrap and docker")
     wish = Wish(
         strategy=strategy,
         definition=definition,
@@ -136,14 +154,42 @@ def run(
         approval=approval,
         max_fixes=max_fixes,
         timeout=timeout,
-        thresholds=Thresholds(
-            min_trades=min_trades, max_drawdown=max_drawdown or None, min_sharpe=min_sharpe
-        ),
+        thresholds=Thresholds(min_trades=min_trades, max_drawdown=max_drawdown, min_sharpe=min_sharpe),
         costs=Costs(cash=cash, commission=commission),
-        sandbox=sandbox,  # type: ignore[arg-type]
+        sandbox=sandbox.value if sandbox else None,
         limits=Limits(memory_mb=memory),
         experiment_id=experiment_id,
         detach=detach,
         as_json=as_json,
     )
-    raise typer.Exit(asyncio.run(run(wish)))
+    raise typer.Exit(asyncio.run(run_experiment(wish)))
+
+
+def group(name: str, summary: str, panel: str) -> typer.Typer:
+    """A command of commands; alone, it shows them and exits 2."""
+    commands = typer.Typer(rich_markup_mode="markdown", add_completion=False)
+
+    @commands.callback(invoke_without_command=True, help=summary)
+    def ask(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            typer.echo(context.get_help())
+            raise typer.Exit(Exit.USAGE)
+
+    app.add_typer(commands, name=name, rich_help_panel=panel)
+    return commands
+
+
+def _given(context: typer.Context) -> list[str]:
+    """The options that were typed before the subcommand."""
+    typed = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            typed.append(parameter.opts[0])
+    return typed
+
+
+def _refuse_misplaced_options(context: typer.Context, command: str) -> None:
+    """`--json list` and `--strategy X list` would else be taken for `list`."""
+    if given := _given(context):
+        raise CommandError(f"{', '.join(given)} stands before the command; write: {command} … {given[0]}")

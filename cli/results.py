@@ -4,11 +4,11 @@ from pathlib import Path
 
 from rich.syntax import Syntax
 
-from cli.output import CommandError, out, print_json, table
+from cli.output import CommandError, out, print_json, table, visible
+from cli.records import open_records, unknown
 from schemas.experiment import ExperimentResult, ExperimentStatus, Progress
 from schemas.trading import Metrics
 from services.artifacts import Artifacts
-from services.records import Records
 from services.settings import Settings
 
 _STYLES = {
@@ -111,17 +111,17 @@ def show_diff(settings: Settings, experiment_id: str) -> None:
 
 
 def diff_of(settings: Settings, experiment_id: str) -> str:
-    row = Records(settings.records_url).experiment(experiment_id)
+    row = open_records(settings).experiment(experiment_id)
     if row is None:
-        raise CommandError(f"there is no experiment {experiment_id} on record; see: python starter.py list")
+        raise unknown(experiment_id)
     digest = row.artifacts.get("diff")
     if digest is None:
         raise CommandError(f"{experiment_id} has no diff: nothing was written before it ended")
-    return Artifacts(settings.home / "artifacts").get(digest).decode()
+    return Artifacts(settings.home / "artifacts").get(digest).decode(errors="backslashreplace")
 
 
 def print_diff(text: str) -> None:
     if out.is_terminal:
-        out.print(Syntax(text, "diff", background_color="default"))
+        out.print(Syntax(visible(text), "diff", background_color="default"))
     else:
         out.print(text, markup=False, end="")

@@ -5,16 +5,16 @@ import getpass
 import re
 import secrets
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rich.prompt import Prompt
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from cli.output import CommandError, Exit, err, out, print_json
+from cli.output import CommandError, Exit, complain, err, out, print_json
 from cli.results import show_diff, show_result, show_waiting
 from cli.session import Handle, Session, session
 from cli.watching import Seen, watch
@@ -36,8 +36,12 @@ from services.market_data import BUNDLED, MarketData
 from services.settings import Settings
 from workflows.experiment import StrategyExperiment
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|s|m|h|d)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
+LEAST_TIMEOUT, MOST_TIMEOUT = 1.0, 30 * 86400.0
+"""Seconds; as ExperimentRequest bounds it."""
+GOOD = (ExperimentStatus.MERGED, ExperimentStatus.DRY_RUN)
+"""What a run that was asked for should come to."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,16 @@ class Wish:
 
 
 def duration(text: str) -> timedelta:
-    """'90s', '15m', '1h', '2d', '1h30m' as a time span."""
+    """'90s', '15m', '1h', '2d', '1h30m' as a time span; a number alone is seconds."""
     parts = list(_DURATION.finditer(text.strip()))
-    if not parts or "".join(part.group(0) for part in parts) != text.strip():
-        raise CommandError(f"'{text}' is not a duration; write for example 90s, 15m, 1h or 1h30m")
-    return timedelta(seconds=sum(float(part.group(1)) * _UNITS[part.group(2)] for part in parts))
+    whole = "".join(part[0] for part in parts) == text.strip()
+    units = [part[2] for part in parts]
+    if not parts or not whole or (None in units and len(units) > 1) or len(set(units)) < len(units):
+        raise CommandError(f"--timeout {text!r} is not a duration; write for example 90s, 15m, 1h or 1h30m")
+    span = sum(float(part[1]) * _UNITS[part[2]] for part in parts)
+    if not LEAST_TIMEOUT < span <= MOST_TIMEOUT:
+        raise CommandError(f"--timeout {text!r} is out of bounds; allowed is more than 1 s and at most 30 days")
+    return timedelta(seconds=span)
 
 
 def whoami() -> str:
@@ -132,8 +141,8 @@ async def start(link: Session, request: ExperimentRequest) -> Handle:
 
 async def run(wish: Wish) -> Exit:
     settings = Settings()
+    request = request_from(wish, settings)  # first: a typing error needs no server
     async with session(settings, may_embed=not wish.detach) as link:
-        request = await asyncio.to_thread(request_from, wish, settings)
         err.print(f"{request.experiment_id}: {link.link.run_url(request.experiment_id)}", markup=False)
         handle = await start(link, request)
         if wish.detach:
@@ -147,18 +156,30 @@ async def run(wish: Wish) -> Exit:
         return await see_through(link, handle, as_json=wish.as_json, ask=not wish.as_json)
 
 
-async def see_through(link: Session, handle: Handle, *, as_json: bool, ask: bool) -> Exit:
-    """Watch; ask for the decision where a person sits at the terminal; show what it came to."""
+async def see_through(
+    link: Session,
+    handle: Handle,
+    *,
+    as_json: bool,
+    ask: bool,
+    good: Sequence[ExperimentStatus] = GOOD,
+) -> Exit:
+    """Watch; ask for the decision where a person sits at the terminal; show what it came to.
+
+    An end in `good` is exit code 0, any other 1.
+    """
     while True:
         seen = await watch(link, handle, quiet=as_json)
         if seen.waiting and ask and sys.stdin.isatty() and out.is_terminal:
             decided = await _asked(link, handle, seen.waiting)
             if decided:
                 continue
-        return await _told(link, handle, seen, as_json=as_json)
+        return _told(link, handle, seen, good, as_json=as_json)
 
 
-async def _told(link: Session, handle: Handle, seen: Seen, *, as_json: bool) -> Exit:
+def _told(
+    link: Session, handle: Handle, seen: Seen, good: Sequence[ExperimentStatus], *, as_json: bool
+) -> Exit:
     if seen.waiting:
         show_waiting(link.settings, seen.waiting, as_json=as_json)
         return Exit.WAITING
@@ -166,11 +187,10 @@ async def _told(link: Session, handle: Handle, seen: Seen, *, as_json: bool) -> 
         if as_json:
             print_json({"experiment_id": handle.id, "status": "failed", "error": seen.failure})
         else:
-            err.print(f"[red]failed:[/red] {seen.failure}")
-            out.print(f"look at it: {link.link.run_url(handle.id)}")
+            complain(seen.failure, "failed")
+            out.print(f"look at it: {link.link.run_url(handle.id)}", markup=False)
         return Exit.FAILED
     show_result(link.settings, seen.result, as_json=as_json)
-    good = (ExperimentStatus.MERGED, ExperimentStatus.DRY_RUN)
     return Exit.DONE if seen.result.status in good else Exit.FAILED
 
 
@@ -178,31 +198,45 @@ async def _asked(link: Session, handle: Handle, waiting: Progress) -> bool:
     """Show what is to be decided and take the answer; False where it is put off."""
     show_waiting(link.settings, waiting, as_json=False)
     while True:
-        answer = await asyncio.to_thread(
-            Prompt.ask,
-            "merge it?",
-            choices=["approve", "reject", "diff", "later"],
-            default="later",
-            console=out,
-        )
+        answer = await answered("merge it? [approve/reject/diff/later] (later): ")
         if answer == "diff":
             show_diff(link.settings, waiting.experiment_id)
             continue
-        if answer == "later":
+        if answer in ("", "later"):
             return False
-        comment = await asyncio.to_thread(Prompt.ask, "comment", default="", console=out)
+        if answer not in (DecisionAction.APPROVE, DecisionAction.REJECT):
+            out.print(f"'{answer}' is no answer; write approve, reject, diff or later", markup=False)
+            continue
         decision = Decision(
-            action=DecisionAction(answer), commit=waiting.commit, by=whoami(), comment=comment
+            action=DecisionAction(answer),
+            commit=waiting.commit,
+            by=whoami(),
+            comment=(await answered("comment (none): "))[:2000],
         )
         try:
             receipt = await decide(handle, decision)
         except CommandError as refused:
-            err.print(
-                str(refused), markup=False
-            )  # it ended while the question stood; what came of it is shown next
+            # It ended while the question stood; what came of it is shown next.
+            err.print(str(refused), markup=False)
         else:
             out.print(receipt.message, markup=False)
         return True
+
+
+async def answered(question: str) -> str:
+    """The line that a person types, without spaces around it; '' at the end of the input.
+
+    Waits without a thread: one that reads the terminal would keep the process from ending at Ctrl-C.
+    """
+    out.print(question, markup=False, end="")
+    out.file.flush()
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+    return sys.stdin.readline().strip()
 
 
 async def decide(handle: Handle, decision: Decision) -> DecisionReceipt:

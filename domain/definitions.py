@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from domain.rules.ast import Named, Parameter, Rulebook
-from domain.rules.book import Draft, RuleProblem, read_draft
+from domain.rules.book import Draft, read_draft
 from domain.rules.risk_lines import take_risk_lines
 from domain.rules.tree import walk
 from domain.schema_problems import Problem, half_characters, in_words, shown
@@ -146,7 +146,6 @@ __all__ = [
     "CheckedDefinition",
     "DefinitionError",
     "Problem",
-    "RuleProblem",
     "check_definition",
     "definition_digest",
     "read_rulebook",

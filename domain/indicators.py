@@ -1,8 +1,8 @@
 """The catalogue's indicators in numpy and pandas, written apart from TA-Lib and equal to it.
 
-`compute` gives the same numbers as the TA-Lib function that the catalogue names, the leading NaNs included (default
-compatibility, unstable period 0) to 1e-8 and better. The last bits may differ: TA-Lib's own differ between machines,
-for it uses fused multiply-add where the processor has it. `domain.conform` allows for that where a rule stands on a tie.
+`compute` gives the same numbers, to 1e-8 and better, as the TA-Lib function that the catalogue names, the leading
+NaNs included (TA-Lib 0.8, default compatibility, unstable period 0). The last bits may differ, as TA-Lib's own do from
+build to build; `domain.expected` allows for that where a rule stands on a tie.
 Source of the formulas: https://ta-lib.org/functions/.
 """
 
@@ -121,14 +121,16 @@ def _deviation(values: Series, period: int) -> Series:
     deviation = np.concatenate(
         [windows[first : first + rows].std(axis=-1) for first in range(0, len(windows), rows)]
     )
-    flat = _extremes(values, period, np.max) == _extremes(values, period, np.min)
+    flat = _highest_of(values, period) == _lowest_of(values, period)
     return np.where(flat, 0.0, deviation)
 
 
-def _extremes(values: Series, period: int, pick: Callable[..., Series]) -> Series:
-    if len(values) < period:
-        return _empty()
-    return pick(np.lib.stride_tricks.sliding_window_view(values, period), axis=-1)
+def _highest_of(values: Series, period: int) -> Series:
+    return np.asarray(pd.Series(values).rolling(period).max(), dtype=np.float64)[period - 1 :]
+
+
+def _lowest_of(values: Series, period: int) -> Series:
+    return -_highest_of(-values, period)
 
 
 def _real(difference: Series, scale: Series) -> npt.NDArray[np.bool_]:
@@ -218,11 +220,11 @@ def _bbands(args: Arguments, source: Series) -> tuple[Series, ...]:
 
 
 def _highest(args: Arguments, source: Series) -> tuple[Series, ...]:
-    return (_extremes(source, int(args["period"]), np.max),)
+    return (_highest_of(source, int(args["period"])),)
 
 
 def _lowest(args: Arguments, source: Series) -> tuple[Series, ...]:
-    return (_extremes(source, int(args["period"]), np.min),)
+    return (_lowest_of(source, int(args["period"])),)
 
 
 def _abs(_: Arguments, source: Series) -> tuple[Series, ...]:
@@ -328,14 +330,14 @@ def _cci(args: Arguments, high: Series, low: Series, close: Series) -> tuple[Ser
 
 def _willr(args: Arguments, high: Series, low: Series, close: Series) -> tuple[Series, ...]:
     period = int(args["period"])
-    top, bottom = _extremes(high, period, np.max), _extremes(low, period, np.min)
+    top, bottom = _highest_of(high, period), _lowest_of(low, period)
     span = top - bottom
     return (-100.0 * _quotient(top - _tail(close, top), span, _real(span, np.abs(top) + np.abs(bottom))),)
 
 
 def _stoch(args: Arguments, high: Series, low: Series, close: Series) -> tuple[Series, ...]:
     period = int(args["fastk"])
-    top, bottom = _extremes(high, period, np.max), _extremes(low, period, np.min)
+    top, bottom = _highest_of(high, period), _lowest_of(low, period)
     span = top - bottom
     place = 100.0 * _quotient(_tail(close, top) - bottom, span, _real(span, np.abs(top) + np.abs(bottom)))
     slow = _sma(place, int(args["slowk"]))
@@ -356,7 +358,7 @@ def _mfi(args: Arguments, high: Series, low: Series, close: Series, volume: Seri
     flow = np.where(_real(change, np.abs(typical[1:]) + np.abs(typical[:-1])), flow, 0.0)
     into, out_of = (_ring_sums(np.where(part, flow, 0.0), period) for part in (change >= 0, change < 0))
     both = into + out_of
-    some = _extremes(np.abs(flow), period, np.max) > 0.0  # else the running sums hold their rounding alone
+    some = _highest_of(np.abs(flow), period) > 0.0  # else the running sums hold their rounding alone
     return (100.0 * _quotient(np.clip(into, 0.0, both), both, some & (both > 0.0)),)
 
 

@@ -31,7 +31,9 @@ def missed_thresholds(metrics: Metrics, *sources: Thresholds) -> list[str]:
     return list(missed)
 
 
-def recommend(gates: Sequence[GateResult], metrics: Metrics | None, *thresholds: Thresholds) -> Recommendation:
+def recommend(
+    gates: Sequence[GateResult], metrics: Metrics | None, *thresholds: Thresholds
+) -> Recommendation:
     """`merge` where every gate passes, `merge_with_adaptations` where thresholds are missed, else `rollback`."""
     open_gates = [gate for gate in gates if gate.outcome is not Outcome.PASSED]
     if open_gates or not gates or metrics is None:

@@ -39,7 +39,7 @@ def read_claims(raw: list[dict[str, Any]], bars: pd.DataFrame, costs: Costs) -> 
     lows, highs = bars["Low"].to_numpy(dtype=float), bars["High"].to_numpy(dtype=float)
     trades = [_read_trade(number, claim, lows, highs) for number, claim in enumerate(raw, start=1)]
     order = sorted(range(len(trades)), key=lambda index: (trades[index].entry_bar, trades[index].exit_bar))
-    _check_account([(index + 1, trades[index]) for index in order], costs)
+    _check_account([(index + 1, trades[index]) for index in order], len(bars) - 1, costs)
     return [trades[index] for index in order]
 
 
@@ -91,10 +91,12 @@ def _positive(number: int, key: str, value: object) -> float:
     return float(value)
 
 
-def _check_account(numbered: list[tuple[int, Trade]], costs: Costs) -> None:
+def _check_account(numbered: list[tuple[int, Trade]], final: int, costs: Costs) -> None:
     cash = costs.cash
     for (number, trade), (before, last) in zip(numbered, [(0, None), *numbered], strict=False):
-        if last and (trade.entry_bar < last.exit_bar or trade.entry_bar == last.entry_bar):
+        # What the last close orders is filled in the last bar too, which may then see two entries.
+        again = last is not None and trade.entry_bar == last.entry_bar != final
+        if last and (again or trade.entry_bar < last.exit_bar):
             raise ClaimError(
                 f"trade {number} (bars {trade.entry_bar} to {trade.exit_bar}) overlaps trade {before} "
                 f"(bars {last.entry_bar} to {last.exit_bar}); one position at a time is allowed"

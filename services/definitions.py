@@ -10,10 +10,11 @@ import yaml
 
 from domain.definitions import CheckedDefinition, DefinitionError, check_definition
 from domain.rules.suggest import nearest
-from domain.schema_problems import Problem
+from domain.schema_problems import Problem, shown
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
+MAX_NAME = 100
 SUFFIXES = (".json", ".yaml", ".yml")
 
 
@@ -44,8 +45,8 @@ def find_definition(path_or_name: str | Path, root: str | Path = "strategies") -
     text = str(path_or_name)
     if isinstance(path_or_name, Path) or "/" in text or "\\" in text or text.lower().endswith(SUFFIXES):
         return Path(path_or_name), None
-    if not text or "\0" in text:
-        raise DefinitionError([Problem("", repr(text), "this is neither a file nor the name of a strategy")])
+    if not text or "\0" in text or len(text) > MAX_NAME:
+        raise DefinitionError([Problem("", shown(text), "this is neither a file nor the name of a strategy")])
     found = [path for suffix in SUFFIXES if (path := Path(root) / (text + suffix)).is_file()]
     if len(found) > 1:
         files = " and ".join(path.name for path in found)
@@ -133,7 +134,7 @@ def _read_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=unique, parse_constant=constant)
     except json.JSONDecodeError as error:
-        cut = error.pos >= len(text.rstrip())
+        cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
         message = f"column {error.colno}: {error.msg}" + ("; the file seems to be cut off" if cut else "")
         raise _Refused(f"not JSON, {message}", line=error.lineno) from None
     except RecursionError:

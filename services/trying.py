@@ -126,27 +126,16 @@ class _Judge:
         self._clock = time.perf_counter()
 
     def judge(self, trial: Callable[[], TrialResult]) -> GateReport:
-        trades = self._trades_of(trial)
+        trades = self._ran(trial())
+        if trades is not None and not self._asked_again(trial(), trades):
+            trades = None
         return self._report(trades)
-
-    def _trades_of(self, trial: Callable[[], TrialResult]) -> list[Trade] | None:
-        first = self._ran(trial())
-        if first is None:
-            return None
-        if not self._asked_again(trial(), first):
-            return None
-        return first
 
     def _ran(self, result: TrialResult) -> list[Trade] | None:
         self._outputs.append(_printed(result))
-        error, run = result.error, result.run
+        error = result.error
         if error is not None and error.stage == "load":
             self._fail(Gate.LOADS, f"{error.type}: {error.message}", _where(result))
-            return None
-        ended = _ended_badly(result, self._order.trial_timeout)
-        if ended and result.trades is None and error is None:
-            self._pass(Gate.LOADS, "the module loads or was still loading when it ended")
-            self._fail(Gate.RUNS, ended, _tail(run.stderr))
             return None
         self._pass(Gate.LOADS, f"{self._order.entrypoint} is a Strategy")
         if error is not None:
@@ -157,28 +146,25 @@ class _Judge:
         except ClaimError as claim:
             self._fail(Gate.RUNS, f"what the run claims can't be: {claim}", [])
             return None
-        self._pass(Gate.RUNS, f"{len(self._bars)} bars in {run.seconds:.2f} s")
+        self._pass(Gate.RUNS, f"{len(self._bars)} bars, start to end")
         return trades
 
     def _asked_again(self, result: TrialResult, first: list[Trade]) -> bool:
         self._outputs.append(_printed(result))
-        try:
-            again = (
-                read_claims(result.trades, self._bars, self._order.costs)
-                if result.trades is not None
-                else None
-            )
-        except ClaimError:
-            again = None
-        if again == first:
-            self._pass(Gate.DETERMINISTIC, "two runs, the same trades")
-            return True
-        if again is None:
-            reason = result.error.message if result.error else _ended_badly(result, self._order.trial_timeout)
+        if result.error is not None:
+            reason = f"{result.error.type}: {result.error.message}"
             self._fail(Gate.DETERMINISTIC, f"the second run failed where the first did not: {reason}", [])
-        else:
+            return False
+        try:
+            again = read_claims(result.trades or [], self._bars, self._order.costs)
+        except ClaimError as claim:
+            self._fail(Gate.DETERMINISTIC, f"the second run claims what can't be: {claim}", [])
+            return False
+        if again != first:
             self._fail(Gate.DETERMINISTIC, "two runs gave different trades", _difference(first, again))
-        return False
+            return False
+        self._pass(Gate.DETERMINISTIC, "two runs, the same trades")
+        return True
 
     def _report(self, trades: list[Trade] | None) -> GateReport:
         order, bars = self._order, self._bars
@@ -234,20 +220,6 @@ class _Judge:
             details=[d[:1000] for d in details[:MOST_DETAILS]],
             seconds=seconds,
         )
-
-
-def _ended_badly(result: TrialResult, timeout: float) -> str:
-    """How a trial ended that yielded nothing, in words; empty if it ended well."""
-    run = result.run
-    if run.timed_out:
-        return f"it was still running after {timeout:g} s and was ended"
-    if run.out_of_memory:
-        return "it took more memory than it may, and was ended"
-    if run.signal is not None:
-        return f"it was ended by signal {run.signal}"
-    if run.exit_code:
-        return f"it ended with exit code {run.exit_code}"
-    return "" if result.trades is not None else "it ended without yielding trades"
 
 
 def _where(result: TrialResult) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from services.temporal.server import binary, free_port
+from tests.support.scripts import wrong_then_right
 from tests.support.site import Site, site
 
 _homes = itertools.count()
@@ -67,4 +68,15 @@ async def new_site(
 
 @pytest.fixture
 async def here(new_site: Callable[[], Coroutine[Any, Any, Site]]) -> Site:
+    """A site of the test's own."""
     return await new_site()
+
+
+@pytest.fixture(scope="session")
+async def served(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """A site that many tests share, with one worker that plays faults as they are planned."""
+    one = await site(tmp_path_factory.mktemp("shared") / "home", temporal_address)
+    (one.home / "script.json").write_text(wrong_then_right())
+    await one.serving()
+    yield one
+    one.end_workers()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the sandbox image. Does nothing where it is up to date.
+# Builds the sandbox image. Does nothing where it is up to date; removes the one it replaces.
 #
 #   PYTHON   interpreter with Genesis installed: it says which packages, in which versions (default python3)
 #   IMAGE    tag of the image                                               (default genesis-sandbox:latest)
@@ -87,6 +87,10 @@ cp -R "$root/harness" "$build/harness"
 find "$build/harness" -depth -name __pycache__ -exec rm -rf {} +
 chmod -R go+rX "$build/site" "$build/harness"
 
+before=$(docker image inspect --format '{{.Id}}' "$image" 2>/dev/null || true)
 docker build --quiet --network none --build-arg "BASE=$base" --label "genesis.harness=$digest" \
     --label "genesis.build=$wanted" --tag "$image" --file "$here/Dockerfile" "$build" >/dev/null
+after=$(docker image inspect --format '{{.Id}}' "$image")
+# the one it replaces goes, unless something still runs on it
+[ -z "$before" ] || [ "$before" = "$after" ] || docker rmi "$before" >/dev/null 2>&1 || true
 say "$image is ready ($(docker image inspect --format '{{.Size}}' "$image" | awk '{printf "%.0f MB", $1 / 1000000}'))"

@@ -1,8 +1,8 @@
 """Expressions and conditions as Python.
 
-In `next` a value is the one of this bar (`self.rsi[-1]`), in `init` it is the whole series (`self.data.Close`). A value
-that isn't there is nan, and no comparison with nan holds; `not` is therefore carried down to the comparisons, so that it
-can't turn a missing value into a rule that holds.
+In `next` a value is the one of this bar (`self.rsi[-1]`), in `init` it is the whole series (`self.data.Close`). A
+value that isn't there is nan, and no comparison with nan holds; `not` is therefore carried down to the comparisons, so
+that it can't turn a missing value into a rule that holds.
 """
 
 from collections.abc import Callable, Mapping

@@ -31,8 +31,8 @@ def _too_short(reading: Reading) -> str:
     for indicator in reading.indicators():
         if np.isnan(reading.value(indicator)).all():
             return (
-                f"nothing was decided: {describe(indicator, reading)} has no value on any of the {reading.length} bars; "
-                "use more data or a shorter period"
+                f"nothing was decided: {describe(indicator, reading)} has no value on any of the {reading.length} "
+                "bars; use more data or a shorter period"
             )
     return f"nothing was decided: {reading.length} bars leave none to decide on; use more data"
 
@@ -61,7 +61,8 @@ def _side(reading: Reading, side: Side, rules: tuple[Rule, ...], start: int) -> 
     for rule, flags in zip(rules, held, strict=True):
         if not flags.any() and (near := _nearest(rule.condition, reading, start)) is not None:
             lines.append(
-                f"nearest to {rule_label(rule)}: bar {near} ({reading.index[near]}), {values(rule.condition, reading, near)}"
+                f"nearest to {rule_label(rule)}: bar {near} ({reading.index[near]}), "
+                f"{values(rule.condition, reading, near)}"
             )
     return lines
 

@@ -144,6 +144,8 @@ class Reading:
                 return self._lagged(inner, bars)
             case Arithmetic(op=op, left=left, right=right):
                 return _calculate(op, self.value(left), self.value(right))
+            case Indicator(name="ABS", source=source) if source is not None:
+                return np.abs(self.value(source))
             case Indicator():
                 return self._line(expr)
 
@@ -222,7 +224,7 @@ class Reading:
 
     # Risk limits
 
-    def offset(self, limit: Distance, direction: int) -> Series:
+    def levels(self, limit: Distance, direction: int) -> Series:
         """The level that `limit` sets at each close; `direction` is 1 above the close, -1 below."""
         value, close = self.amount(limit.value), self.columns["Close"]
         match limit.kind:

@@ -27,7 +27,21 @@ def expected_trades(
     Where a rule stands on a tie (both sides equal but for rounding), the last bit of an indicator would decide, and
     that differs between machines. There, and only there, what `claims` did is accepted.
     """
-    return Walk(Reading(definition, rulebook, bars), costs, claims).run()
+    reading = Reading(definition, rulebook, bars)
+    trades = Walk(reading, costs, claims).run()
+    if claims and not _agree(trades, claims):
+        # A claim in the last bar may come from either of the last two closes; see `late`.
+        otherwise = Walk(reading, costs, claims, late=True).run()
+        return otherwise if _agree(otherwise, claims) else trades
+    return trades
+
+
+def _agree(trades: Sequence[ExpectedTrade], claims: Sequence[Trade]) -> bool:
+    return len(trades) == len(claims) and all(
+        (one.side, one.entry_bar, one.exit_bar) == (two.side, two.entry_bar, two.exit_bar)
+        and math.isclose(one.exit_price, two.exit_price, rel_tol=1e-9)
+        for one, two in zip(trades, claims, strict=True)
+    )
 
 
 def sign(side: Side) -> int:
@@ -112,6 +126,8 @@ class Walk:
     reading: Reading
     costs: Costs
     claims: Sequence[Trade] | None = None
+    late: bool = False
+    """Whether a claimed entry in the last bar is taken for what the last close ordered, not the one before."""
     trades: list[ExpectedTrade] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -126,7 +142,7 @@ class Walk:
         }
         self._stops, self._trails, self._targets = (
             {
-                side: None if limit is None else reading.offset(limit, way * sign(side)).tolist()
+                side: None if limit is None else reading.levels(limit, way * sign(side)).tolist()
                 for side in Side
             }
             for limit, way in ((risk.stop_loss, -1), (risk.trailing_stop, -1), (risk.take_profit, 1))
@@ -254,7 +270,8 @@ class Walk:
 
     def _likeliest(self, bar: int) -> Iterator[Side | None]:
         """What a claim may have taken for the signal of `bar`, the best guess first."""
-        yield from (side for side in Side if (self._next(bar), side) in self._claimed_entries)
+        if not (self.late and bar == self.reading.length - 2):
+            yield from (side for side in Side if (self._next(bar), side) in self._claimed_entries)
         if (position := self._position) and bar + 1 < self.reading.length - 1:
             left, opposite = (position.bar, bar + 1) in self._claimed_exits, other(position.side)
             if left and not self._reason_to_leave(bar, position, None) and not self._place(bar, opposite):
@@ -286,19 +303,25 @@ class Walk:
 
     def levels(self, bar: int, side: Side) -> Levels | None:
         """Stop and target of an order decided at `bar`; None where they can't be placed."""
-        pick = max if side is Side.LONG else min
-        stop = target = None
-        reason = "stop_loss"
-        for name, levels in (("stop_loss", self._stops[side]), ("trailing_stop", self._trails[side])):
-            if levels is not None and (stop is None or pick(stop, levels[bar]) != stop):
-                stop, reason = levels[bar], name
-        if (targets := self._targets[side]) is not None:
-            target = targets[bar]
+        stop, reason = self._first_stop(bar, side)
+        target = None if (targets := self._targets[side]) is None else targets[bar]
         below, above = (stop, target) if side is Side.LONG else (target, stop)
         price = self._close[bar]
         if (below is not None and not 0 < below < price) or (above is not None and not price < above):
             return None
         return Levels(stop, target, reason)
+
+    def _first_stop(self, bar: int, side: Side) -> tuple[float | None, str]:
+        """The tighter of stop loss and trail, and which it is."""
+        levels = [
+            (levels[bar], name)
+            for name, levels in (("stop_loss", self._stops[side]), ("trailing_stop", self._trails[side]))
+            if levels is not None
+        ]
+        if not levels:
+            return None, "stop_loss"
+        pick = max if side is Side.LONG else min
+        return pick(levels, key=lambda level: level[0])
 
     def _size(self, bar: int, levels: Levels) -> float | None:
         sizing, most = (

@@ -252,18 +252,21 @@ def _opening(core: str) -> tuple[Act, tuple[Side, ...], str] | None:
 
 def _object(text: str, symbol: str) -> list[Reading] | None:
     """What stands between the verb and 'when': a size, an instrument, or nothing; None where it is something else."""
-    readings: list[Reading] = []
-    rest = text.strip()
-    size = read_size_words(rest, symbol)
-    if size:
-        limit, rest = size
-        readings.append(limit)
+    named = [found for word in text.replace(",", " ").split() if (found := _ticker(word))]
+    size = read_size_words(text, named[0] if named else symbol)
+    readings: list[Reading] = [size[0]] if size else []
+    rest = size[1] if size else text
     for word in _FILLER.sub(" ", rest).replace(",", " ").split():
-        found = as_symbol(word) if word.upper() == word or "/" in word else None
+        found = _ticker(word)
         if not found or any(isinstance(each, SettingSaid) for each in readings):
             return None
         readings.append(SettingSaid("symbol", found))
     return readings
+
+
+def _ticker(word: str) -> str | None:
+    """In prose, only what is written in capitals or as a pair is taken for a symbol."""
+    return as_symbol(word) if word.upper() == word or "/" in word else None
 
 
 def _condition(
@@ -297,8 +300,16 @@ def _condition(
         else:
             return [RuleSaid(act, sides, " ".join(candidate.split()), tree, worded), *settings]
     if first:
-        refusals.append((first.message, first.suggestion))
+        refusals.append((first.message, first.suggestion or _which_way(core)))
     return None
+
+
+def _which_way(text: str) -> str:
+    """The nearest reading of 'crosses' without a direction: there are two, so neither is taken."""
+    crossing = re.compile(
+        r"\bcross(?:es|ed|ing)?\b(?! (?:above|below|over|under|back|up|down))", re.IGNORECASE
+    )
+    return crossing.sub("crosses above", text, count=1)[:200] if crossing.search(text) else ""
 
 
 def parse(text: str, path: str, context: Context) -> Condition:

@@ -3,6 +3,7 @@
 Reading has no memory: it gives one `Part` for each piece of each value. What they add up to is settled in `settle`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from domain.importer.fields import (
     read_size_field,
 )
 from domain.importer.limits import slot_of_key
-from domain.importer.readings import Act, Context, DocumentRead, Label, Rank, Side
+from domain.importer.readings import SIDES, Act, Context, DocumentRead, Label, Rank, Side
 from domain.importer.scalars import as_number, plain_key
 from domain.importer.sheet import Sheet, leaf_paths
 
@@ -38,8 +39,19 @@ _SIDES: Mapping[str, tuple[Side, ...]] = {
     **dict.fromkeys(("short", "sell", "bear", "bearish", "short_only"), ("short",)),
     **dict.fromkeys(("both", "long_short", "long_and_short", "any"), ("long", "short")),
 }
+_SIDE_WORDS: Mapping[Side, re.Pattern[str]] = {
+    side: re.compile(
+        rf"\b(?:go|going|enter|entering|open|opening|exit|close|cover|leave|sell)(?: (?:a|the|your|all))? {side}\b"
+        rf"|\b{side}[ -](?:entry|entries|exit|exits|positions?|trades?|side|only|signal|setup|when|if)\b"
+        rf"|^\s*{side}\s*$",
+        re.IGNORECASE,
+    )
+    for side in SIDES
+}
 _SIDE_KEYS = frozenset({"side", "direction", "position_side"})
-_SOURCE_KEYS = frozenset({"snippet", "snippets", "text", "content", "quote", "excerpt", "raw", "raw_input"})
+_SOURCE_KEYS = frozenset(
+    {"snippet", "snippets", "text", "content", "quote", "excerpt", "raw", "raw_input", "source", "sources"}
+)
 
 
 def read_document(data: Mapping[str, Any], leaves: Sequence[Leaf], context: Context) -> DocumentRead:
@@ -100,7 +112,19 @@ def _label(sheet: Sheet, path: str, step: Mapping[str, Any]) -> Label:
                     _action_type(sheet, label, child(at, name), member)
                 elif plain_key(name) in _SIDE_KEYS:
                     _side(sheet, label, child(at, name), member)
+    label.sides = label.sides or _side_in_words(step)
     return label
+
+
+def _side_in_words(step: Mapping[str, Any]) -> tuple[Side, ...]:
+    """The one side that title and notes speak of ('Short entry'); () where they name none or both."""
+    texts = [
+        value
+        for key, value in step.items()
+        if plain_key(key) in NOTE_KEYS | {"title", "name"} and isinstance(value, str)
+    ]
+    found = [side for side, words in _SIDE_WORDS.items() if any(words.search(text) for text in texts)]
+    return (found[0],) if len(found) == 1 else ()
 
 
 def _action_type(sheet: Sheet, label: Label, path: str, value: str) -> None:
@@ -231,17 +255,13 @@ def _about(sheet: Sheet, path: str, fields: Mapping[str, Any]) -> None:
 
 def _provenance(sheet: Sheet, path: str, value: Any) -> None:
     """Sources anywhere below `provenance`; their texts are read, their dates and authors carried."""
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        sheet.read(path, Rank.SOURCE)
+    elif isinstance(value, Mapping):
         for key, member in value.items():
             at = child(path, key_text(key))
-            if isinstance(member, str) and plain_key(key) in _SOURCE_KEYS:
-                sheet.read(at, Rank.SOURCE)
-            else:
+            if not isinstance(member, str) or plain_key(key) in _SOURCE_KEYS:
                 _provenance(sheet, at, member)
     elif isinstance(value, list | tuple):
         for position, member in enumerate(value):
-            at = child(path, position)
-            if isinstance(member, str):
-                sheet.read(at, Rank.SOURCE)
-            else:
-                _provenance(sheet, at, member)
+            _provenance(sheet, child(path, position), member)

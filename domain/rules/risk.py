@@ -30,8 +30,9 @@ _EXAMPLES = (
     *("maximum position 20% of equity",),
 )
 _WORDED = re.compile(
-    r"\b(stop|stops|sl|tp|target|take[- ]?profits?|trail|trailing|risk|pips?|hold|holding|invest|sizing|shares?|"
-    r"position size|maximum position|max position|after \d+)\b",
+    r"\b(stop|stops|sl|tp|target|take[- ]?profits?|trail|trailing|loss(es)?|risk(ing)?|pips?|hold(ing)?|invest|"
+    r"allocate|commit|siz(e|ing)|shares?|units?|contracts?|coins?|equity|capital|account|portfolio|balance|"
+    r"max(imum)? position|max(imum)? hold|at most|no more than|never more than|buy|trade|after \d+)\b",
     re.IGNORECASE,
 )
 _KINDS: dict[str, Literal["stop_loss", "take_profit", "trailing_stop"]] = {

@@ -8,7 +8,7 @@ from typing import Any
 from domain.rules.book import Draft, RuleProblem
 from domain.rules.english import LISTS
 from domain.rules.errors import RuleError
-from domain.rules.risk import RiskPhrase, parse_risk_phrase
+from domain.rules.risk import RiskPhrase, looks_like_risk, parse_risk_phrase
 from schemas.definition import Distance, PositionSizing
 
 _SIDES = {
@@ -70,7 +70,7 @@ def take_risk_lines(data: Mapping[str, Any]) -> Moved:
 
 
 def _phrase(text: Any, units: Mapping[str, Any]) -> RiskPhrase | None:
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not looks_like_risk(text):
         return None
     try:
         return parse_risk_phrase(text, **units)

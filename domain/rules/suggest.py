@@ -4,53 +4,14 @@ import difflib
 import re
 from collections.abc import Iterable
 
+# fmt: off
 WORDS = (
-    *(
-        "and",
-        "or",
-        "not",
-        "above",
-        "below",
-        "crosses",
-        "crosses above",
-        "crosses below",
-        "between",
-        "at least",
-    ),
-    *(
-        "at most",
-        "is",
-        "greater than",
-        "less than",
-        "more than",
-        "higher than",
-        "lower than",
-        "equals",
-        "times",
-    ),
-    *(
-        "average",
-        "moving average",
-        "previous",
-        "yesterday's",
-        "signal line",
-        "histogram",
-        "when",
-        "its",
-        "the",
-        "of",
-    ),
-    *(
-        "rises above",
-        "falls below",
-        "drops below",
-        "closes above",
-        "closes below",
-        "positive",
-        "negative",
-        "ago",
-    ),
+    "and", "or", "not", "above", "below", "crosses", "crosses above", "crosses below", "between", "at least", "at most",
+    "is", "greater than", "less than", "more than", "higher than", "lower than", "equals", "times", "average",
+    "moving average", "previous", "yesterday's", "signal line", "histogram", "when", "its", "the", "of", "rises above",
+    "falls below", "drops below", "closes above", "closes below", "positive", "negative", "ago",
 )
+# fmt: on
 """Words and phrases of the language, for near misses."""
 
 _HINTS: tuple[tuple[str, str, str], ...] = (
@@ -87,11 +48,20 @@ _HINTS: tuple[tuple[str, str, str], ...] = (
     (r"(is |are )?(in an? )?(up|down) ?trend(ing)?\b", "this is not defined", "EMA(50) > EMA(200)"),
     (r"(while|but|then|plus|also)\b", "this doesn't join conditions", "and"),
     (
-        r"(touches|hits|reaches|near|close to|around|approaches)\b",
+        r"(is |are )?(touches|hits|reaches|near|close to|around|approaches)\b",
         "this is not exact",
         "<=, >= or crosses above",
     ),
     (r"makes?\b", "this is not exact", "crosses above"),
+    (r"(for|within)\b", "a rule looks at one bar; other bars are named one by one", "and RSI(14)[1] < 30"),
+    (
+        r"times\b",
+        "a comparison is missing before the multiple",
+        "Volume is more than 1.5 times its 20-day average",
+    ),
+    (r"[$€£]", "amounts are written without a currency", "50"),
+    (r"['’]s\b", "this names no line", "bands.lower, or MACD signal line"),
+    (r"\. (?=[A-Za-z])", "a line follows its indicator without a space", "."),
     (r"(it|they)\b", "this refers to nothing", "the name of what is meant, or 'its'"),
     (r"(true|false)\b", "a rule compares values", "Close > Open"),
     (r"(if|when|whenever|once)\b", "a rule is one condition", "conditions joined by and, or"),

@@ -1,5 +1,7 @@
 """Bars to canonical bytes and back. `schemas.market.DataSet` says the form."""
 
+import io
+
 import numpy as np
 import pandas as pd
 
@@ -8,26 +10,27 @@ _HEADER = "Date," + ",".join(COLUMNS)
 
 
 def to_bytes(bars: pd.DataFrame) -> bytes:
-    times = [_time(moment) for moment in pd.DatetimeIndex(bars.index)]
-    columns = [[_decimal(value) for value in bars[column].tolist()] for column in COLUMNS]
-    rows = map(",".join, zip(times, *columns, strict=True))
+    columns = [[repr(value).removesuffix(".0") for value in bars[column].tolist()] for column in COLUMNS]
+    rows = map(",".join, zip(_times(pd.DatetimeIndex(bars.index)), *columns, strict=True))
     return "\n".join([_HEADER, *rows, ""]).encode("ascii")
 
 
 def from_bytes(data: bytes) -> pd.DataFrame:
     """UTC index `Date`, float columns Open, High, Low, Close, Volume."""
-    times, *columns = zip(*(line.split(",") for line in data.decode("ascii").splitlines()[1:]), strict=True)
-    index = pd.DatetimeIndex(pd.to_datetime(list(times), format="ISO8601", utc=True), name="Date").as_unit(
-        "us"
-    )
-    # numpy reads decimals as Python does, exactly; pandas' own parser may be off by the last bit
-    values = {name: np.array(column, dtype=np.float64) for name, column in zip(COLUMNS, columns, strict=True)}
-    return pd.DataFrame(values, index=index)
+    # numpy reads decimals as Python does, exactly; older pandas may be off by the last bit
+    values = np.loadtxt(io.BytesIO(data), delimiter=",", skiprows=1, usecols=range(1, 6), ndmin=2)
+    times = np.loadtxt(io.BytesIO(data), delimiter=",", skiprows=1, usecols=0, dtype=str, ndmin=1)
+    index = pd.DatetimeIndex(pd.to_datetime(times, format="ISO8601", utc=True), name="Date").as_unit("us")
+    return pd.DataFrame(values, index=index, columns=list(COLUMNS))
 
 
-def _time(moment: pd.Timestamp) -> str:
-    return moment.tz_localize(None).isoformat() + "Z"
-
-
-def _decimal(value: float) -> str:
-    return repr(value).removesuffix(".0")
+def _times(index: pd.DatetimeIndex) -> list[str]:
+    """ISO 8601 to the second, to the microsecond where one has a fraction."""
+    moments = index.tz_localize(None).as_unit("us").to_numpy()
+    whole = moments.astype("datetime64[s]")
+    texts = np.datetime_as_string(whole)
+    fine = np.flatnonzero(moments != whole)
+    if len(fine):
+        texts = texts.astype("U26")
+        texts[fine] = np.datetime_as_string(moments[fine])
+    return [f"{text}Z" for text in texts.tolist()]

@@ -17,7 +17,6 @@ _SEPARATORS = ",;\t|"
 _HEADER_WITHIN = 15
 """Lines in which the header must come; above it stand names of providers and the like."""
 _EXPECTED = "a header such as Date,Open,High,Low,Close,Volume"
-_CHUNK = 100_000
 
 
 @dataclass(frozen=True)
@@ -77,13 +76,17 @@ def _split(line: str, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator), [])
 
 
+def _holds_anything(row: list[str]) -> bool:
+    return bool(row) and (row[0].strip() != "" or any(not cell.isspace() for cell in row if cell))
+
+
 def _is_number(cell: str) -> bool:
     value = parse(cell, "point")
     return value is not None and value == value
 
 
 class _Rows:
-    """The rows below the header. Long columns of plain numbers are turned into numbers as they come."""
+    """The rows below the header."""
 
     def __init__(self, text: str, source: str, separator: str, header_line: int, columns: Columns) -> None:
         self._text, self._source, self._separator = text, source, separator
@@ -97,6 +100,7 @@ class _Rows:
             [columns.volume] if columns.volume is not None else []
         )
         cells: list[list[str]] = [[] for _ in wanted]
+        places = list(zip(cells, wanted, strict=True))
         times: list[str] = []
         symbols: set[str] = set()
         ends_whole = self._text.endswith("\n")
@@ -125,10 +129,12 @@ class _Rows:
                     expected=f"at most {MAX_ROWS:,}; use longer bars or fewer years",
                 )
             self.lines.append(line)
-            time = row[columns.time].strip()
-            times.append(f"{time} {row[columns.clock].strip()}" if columns.clock is not None else time)
-            for values, position in zip(cells, wanted, strict=True):
-                values.append(row[position].strip() if position < len(row) else "")
+            time = row[columns.time]
+            times.append(
+                f"{time.strip()} {row[columns.clock].strip()}" if columns.clock is not None else time
+            )
+            for values, position in places:
+                values.append(row[position] if position < len(row) else "")
             if columns.symbol is not None and columns.symbol < len(row):
                 symbols.add(row[columns.symbol].strip())
         if short:
@@ -143,7 +149,7 @@ class _Rows:
         reader = csv.reader(io.StringIO(self._text, newline="\n"), delimiter=self._separator, strict=True)
         try:
             for row in reader:
-                if reader.line_num > self._header_line and any(cell and not cell.isspace() for cell in row):
+                if reader.line_num > self._header_line and _holds_anything(row):
                     yield reader.line_num, row
         except csv.Error as error:
             raise DataError(

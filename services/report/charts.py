@@ -168,7 +168,8 @@ def _trade(plot: Plot, trade: TradeRow) -> None:
     )
     plot.add(
         '<g class="trade {}"><title>{}</title><path class="span" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>'
-        '<path class="entry {}" d="M{:.1f} {:.1f}l4.5 {}h-9z"/><circle class="exit" cx="{:.1f}" cy="{:.1f}" r="2.6"/></g>',
+        '<path class="entry {}" d="M{:.1f} {:.1f}l4.5 {}h-9z"/>'
+        '<circle class="exit" cx="{:.1f}" cy="{:.1f}" r="2.6"/></g>',
         *(
             "won" if trade.profit >= 0 else "lost",
             said,
@@ -221,9 +222,10 @@ def buy_and_hold(bars: pd.DataFrame, cash: float) -> Floats:
 
 def drawdown(values: Floats) -> Floats:
     """Percent below the highest value so far; zero or negative, NaN where the value is."""
-    highest: Floats = np.fmax.accumulate(values)
-    below = np.full(len(values), np.nan)
-    np.divide(100 * (values - highest), highest, out=below, where=highest > 0)
+    known = np.where(np.isfinite(values), values, np.nan)
+    highest: Floats = np.fmax.accumulate(known)
+    below = np.full(len(known), np.nan)
+    np.divide(100 * (known - highest), highest, out=below, where=highest > 0)
     return below
 
 

@@ -180,7 +180,7 @@ def lineage(view: ReportView) -> list[tuple[str, str]]:
         ("judged commit", result.judged_commit),
         ("merged commit", result.merged_commit),
         ("tag", result.tag),
-        ("fixes tried", str(max(result.attempts - 1, 0)) if result.attempts else None),
+        ("attempts", str(result.attempts) if result.attempts else None),
         ("definition SHA-256", result.definition_digest),
         ("data", view.data.name if view.data else None),
         ("data SHA-256", (view.data.digest if view.data else None) or result.data),

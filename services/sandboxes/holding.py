@@ -4,7 +4,6 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import Future
-from contextlib import suppress
 
 from schemas.sandbox import Limits
 from services.sandboxes.contract import SandboxLost, check_id
@@ -48,11 +47,11 @@ class HoldingProvider(ABC):
         check_id(sandbox_id)
         with self._lock:
             held = self._held.get(sandbox_id)
-        there = False
+        # where the start failed, that was told to whoever asked for it
+        there = held is not None and held.exception() is None
         if held is not None:
-            with suppress(Exception):  # the start failed and was told to whoever asked for it
+            if there:
                 held.result().destroy()
-                there = True
             with self._lock:
                 if self._held.get(sandbox_id) is held:
                     del self._held[sandbox_id]

@@ -90,6 +90,12 @@ class SandboxManager:
                 self._filler = threading.Thread(target=self._fill, name="sandbox-stock", daemon=True)
                 self._filler.start()
 
+    @property
+    def stock(self) -> Sequence[SandboxInfo]:
+        """The sandboxes that are ready for a lease."""
+        with self._change:
+            return [sandbox.info for sandbox in self._stock]
+
     def provider(self, name: ProviderName | None = None) -> SandboxProvider:
         """The provider of that name, or the first that works. Raises SandboxUnavailable, with every reason."""
         if name is not None:

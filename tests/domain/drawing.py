@@ -36,7 +36,7 @@ COLUMNS = ("Open", "High", "Low", "Close", "Volume")
 def random_bars(
     seed: int, length: int, *, tick: float = 0.0, drift: float = 0.0, jumps: float = 0.0
 ) -> pd.DataFrame:
-    """A random walk from 100. `tick` rounds prices, which makes ties; `jumps` is the share of bars with a gap of ±10 %."""
+    """A random walk from 100. `tick` rounds prices, which makes ties; `jumps` is the share of bars that jump 10 %."""
     random = np.random.default_rng(seed)
     steps = random.normal(drift, 0.012, length) + (random.random(length) < jumps) * random.choice(
         [-0.1, 0.1], length

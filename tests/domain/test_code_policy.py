@@ -143,7 +143,7 @@ def test_only_comments_is_no_strategy() -> None:
         ("a\0b", "encoding"),
         ("x = '\ud800'", "encoding"),
         ("\ufeffimport numpy", "hidden-text"),
-        ("x = '\ufffd'", "encoding"),
+        ("\ufffd" + GOOD, "encoding"),
         ("#!/usr/bin/python\n# vim: set fileencoding=utf-7 :\n", "encoding"),
     ],
     ids=lambda value: repr(value)[:18],

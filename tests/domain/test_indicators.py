@@ -44,7 +44,9 @@ def assert_equal(spec: IndicatorSpec, args: dict[str, float], bars: pd.DataFrame
 
 
 def constant(length: int) -> pd.DataFrame:
-    return pd.DataFrame({column: np.full(length, 100.0) for column in ("Open", "High", "Low", "Close", "Volume")})
+    return pd.DataFrame(
+        {column: np.full(length, 100.0) for column in ("Open", "High", "Low", "Close", "Volume")}
+    )
 
 
 @pytest.mark.parametrize("bars", [GOOG, EURUSD, constant(90)], ids=["GOOG", "EURUSD", "constant"])
@@ -55,12 +57,13 @@ def test_defaults_and_least_arguments_equal_talib(spec: IndicatorSpec, bars: pd.
 
 
 @pytest.mark.parametrize("spec", OF_TALIB, ids=lambda spec: spec.name)
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_random_walks_and_arguments_equal_talib(spec: IndicatorSpec, data: st.DataObject) -> None:
     args = {
         argument.name: data.draw(
-            st.integers(int(argument.minimum), 60) if argument.kind == "int" else st.floats(0.01, 5), argument.name
+            st.integers(int(argument.minimum), 60) if argument.kind == "int" else st.floats(0.01, 5),
+            argument.name,
         )
         for argument in spec.arguments
     }

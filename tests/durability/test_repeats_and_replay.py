@@ -1,6 +1,8 @@
 """Every step twice, many experiments at once, no cache, and recorded histories: the same outcome."""
 
 import asyncio
+import base64
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from schemas.experiment import ApprovalPolicy, Decision, DecisionAction, ExperimentStatus
-from tests.durability.scripts import invalid_code, right_code, script, wrong_code, wrong_then_right
+from tests.support.scripts import invalid_code, right_code, script, wrong_code, wrong_then_right
 from tests.support.site import Site
 from workflows.experiment import StrategyExperiment
 
@@ -25,7 +27,9 @@ async def test_every_step_and_every_undo_twice(here: Site) -> None:
     merged = await here.start(here.request("twice", engine="scripted"))
     cancelled = await here.start(here.request("undone", approval=ApprovalPolicy.MANUAL))
     await here.until_status(cancelled, "waiting")
-    await cancelled.execute_update(StrategyExperiment.decide, Decision(action=DecisionAction.CANCEL, by="tester"))
+    await cancelled.execute_update(
+        StrategyExperiment.decide, Decision(action=DecisionAction.CANCEL, by="tester")
+    )
     assert (await merged.result()).status is ExperimentStatus.MERGED
     assert (await cancelled.result()).status is ExperimentStatus.CANCELLED
     assert here.merges() == ["twice"]
@@ -41,7 +45,9 @@ async def test_twenty_at_once(here: Site) -> None:
     assert {result.status for result in results} == {ExperimentStatus.MERGED}
     assert sorted(here.merges()) == names
     assert len({result.merged_commit for result in results}) == 20
-    assert sorted(result.tag or "" for result in results) == sorted(f"strategies/RSI_Reversal/v{n}" for n in range(1, 21))
+    assert sorted(result.tag or "" for result in results) == sorted(
+        f"strategies/RSI_Reversal/v{n}" for n in range(1, 21)
+    )
     assert here.left_over() == []
 
 
@@ -85,9 +91,6 @@ def test_histories_hold_no_source(path: Path) -> None:
     """Refs, hashes and small summaries only: no code, no logs, no curves."""
     text = path.read_text()
     assert len(text) < 200_000
-    import base64
-    import json
-
     for event in json.loads(text)["events"]:
         for data in _payloads(event):
             assert b"class RSI" not in base64.b64decode(data)

@@ -74,7 +74,7 @@ def same(text: str | bytes) -> list[str]:
     return warnings
 
 
-# --- bundled sets and freezing ---------------------------------------------------------------------------------------
+# --- bundled sets and freezing
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def test_digest_is_the_canonical_form(market: MarketData, tmp_path: Path) -> Non
     path.write_text(PLAIN)
     dataset = market.load(str(path))
     data = (
-        "Date,Open,High,Low,Close,Volume\n"
-        "2020-01-02T00:00:00Z,100,102,99,101,1000\n"
-        "2020-01-03T00:00:00Z,101,103,100.5,102.25,1100\n"
-        "2020-01-06T00:00:00Z,102,104,101,103,1200\n"
-        "2020-01-07T00:00:00Z,103,105,102,104.5,1300\n"
-    ).encode()
+        b"Date,Open,High,Low,Close,Volume\n"
+        b"2020-01-02T00:00:00Z,100,102,99,101,1000\n"
+        b"2020-01-03T00:00:00Z,101,103,100.5,102.25,1100\n"
+        b"2020-01-06T00:00:00Z,102,104,101,103,1200\n"
+        b"2020-01-07T00:00:00Z,103,105,102,104.5,1300\n"
+    )
     assert dataset == DataSet(
         digest=hashlib.sha256(data).hexdigest(),
         name="my prices.csv",
@@ -162,7 +162,7 @@ def test_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "too many rows" in refused(PLAIN).problem
 
 
-# --- the same bars, whatever the file looks like ----------------------------------------------------------------------
+# --- the same bars, whatever the file looks like
 
 OTHER_TEXTS = {
     "plain": PLAIN,
@@ -271,7 +271,7 @@ def test_nothing_to_say(name: str) -> None:
     assert same(OTHER_TEXTS[name]) == []
 
 
-# --- times -------------------------------------------------------------------------------------------------------------
+# --- times
 
 
 def times(*texts: str) -> list[str]:
@@ -327,6 +327,12 @@ def test_local_midnights_keep_their_date() -> None:
     assert "its date is kept" in warnings[0]
 
 
+@pytest.mark.parametrize("zone", ["Z", "+00:00", " UTC", "-05:00"])
+def test_nothing_to_say_about_zones_that_are_given(zone: str) -> None:
+    _, warnings = read(table(*(f"2020-01-31 1{hour}:00{zone},10,12,9,11,5" for hour in range(3))))
+    assert warnings == []
+
+
 def test_local_times_are_said_to_be_taken_as_utc() -> None:
     _, warnings = read(table("2020-01-31 10:00,10,12,9,11,5", "2020-01-31 11:00,10,12,9,11,5"))
     assert any("taken as UTC" in warning for warning in warnings)
@@ -356,7 +362,7 @@ def test_times_refused(texts: list[str], says: str, line: int) -> None:
     assert error.line == line
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------------
+# --- what is refused
 
 
 @pytest.mark.parametrize(
@@ -383,12 +389,11 @@ def test_times_refused(texts: list[str], says: str, line: int) -> None:
         (PLAIN.replace("104.5", "106"), "Close lies outside", 5),
         (PLAIN.replace(",103,105", ",106,105"), "Open lies outside", 5),
         (PLAIN.replace("102.25", "102,25"), "more fields", 3),
-        (PLAIN.replace("102.25,1100", "102.25"), "no", None),
         (PLAIN.replace(",102.25,1100", ""), "fewer fields", 3),
         (table(*ROWS, "2020-01-08,1"), "fewer fields", 6),
         (PLAIN.replace('100,102', '"100,102'), "CSV", None),
-        (table(*("A," + r for r in ROWS[:2]), *("B," + r for r in ROWS[2:]), header="Ticker," + HEADER), "2 instruments", None),
-        (table("2020-01-02;1,234;1,250;1,200;1,240;10", header=HEADER.replace(",", ";")), "decimals or for thousands", 2),
+        (table("A," + ROWS[0], "B," + ROWS[1], header="Ticker," + HEADER), "2 instruments", None),
+        (table("2020-01-02;1,234;1,250;1,200;1,240;10", header=HEADER.replace(",", ";")), "decimals or for", 2),
         (PLAIN.replace(",", ";").replace("102.25", "102,25"), "mixed", 3),
         (table("2020-01-02,,,,,", "2020-01-03,,,,,"), "no row holds all four", None),
         ("<!DOCTYPE html><html><body>404</body></html>", "a web page", None),
@@ -402,11 +407,6 @@ def test_times_refused(texts: list[str], says: str, line: int) -> None:
     ],
 )  # fmt: skip
 def test_refused(text: str | bytes, says: str, line: int | None) -> None:
-    if says == "no":  # a missing volume at the end of a row is a missing volume, not a short row
-        bars, warnings = read(text)
-        assert bars["Volume"].tolist() == [1000, 0, 1200, 1300]
-        assert "Volume is missing in 1 of 4 rows and taken as 0 there" in warnings
-        return
     error = refused(text)
     assert says in str(error)
     if line is not None:
@@ -428,13 +428,19 @@ def test_many_bad_lines_are_counted() -> None:
     assert "lines 2, 3, 4, 5, 6 and 23 more" in str(refused(table(*rows)))
 
 
-# --- what is mended ----------------------------------------------------------------------------------------------------------
+# --- what is mended
 
 
 def test_no_volume() -> None:
     bars, warnings = read("\n".join(line.rsplit(",", 1)[0] for line in PLAIN.strip().split("\n")))
     assert bars["Volume"].tolist() == [0, 0, 0, 0]
     assert warnings == ["no column Volume; it is 0 throughout"]
+
+
+def test_volume_missing_at_the_end_of_a_row() -> None:
+    bars, warnings = read(PLAIN.replace("102.25,1100", "102.25"))
+    assert bars["Volume"].tolist() == [1000, 0, 1200, 1300]
+    assert warnings == ["Volume is missing in 1 of 4 rows and taken as 0 there"]
 
 
 def test_adjusted_close_alone() -> None:
@@ -445,9 +451,12 @@ def test_adjusted_close_alone() -> None:
 
 def test_price_as_close() -> None:
     bars, warnings = read(
-        table('"Jan 03, 2020",102.25,101.00,103.00,100.50,1.10K,1.2%', '"Jan 02, 2020",101.00,100.00,102.00,99.00,1.00K,0.5%',
-              header='"Date","Price","Open","High","Low","Vol.","Change %"')
-    )  # fmt: skip
+        table(
+            '"Jan 03, 2020",102.25,101.00,103.00,100.50,1.10K,1.2%',
+            '"Jan 02, 2020",101.00,100.00,102.00,99.00,1.00K,0.5%',
+            header='"Date","Price","Open","High","Low","Vol.","Change %"',
+        )
+    )
     assert bars["Close"].tolist() == [101, 102.25]
     assert bars["Volume"].tolist() == [1000, 1100]
     assert any("Price" in warning for warning in warnings)
@@ -494,7 +503,7 @@ def test_crypto_exchange() -> None:
     assert any("columns ignored: date, Volume USD" in warning for warning in warnings)
 
 
-# --- gaps and spacing -----------------------------------------------------------------------------------------------------------
+# --- gaps and spacing
 
 
 def gaps(index: pd.DatetimeIndex, *dropped: int) -> list[str]:
@@ -552,7 +561,7 @@ def test_one_bar() -> None:
     assert warnings == []
 
 
-# --- clipping ----------------------------------------------------------------------------------------------------------------
+# --- clipping
 
 
 @pytest.mark.parametrize(
@@ -590,7 +599,7 @@ def test_clip_to_the_end_of_a_day(market: MarketData) -> None:
 
 
 def test_clip_to_nothing(market: MarketData) -> None:
-    with pytest.raises(DataError, match="no bars from 2030-01-01 to the end.*2004-08-19"):
+    with pytest.raises(DataError, match=r"no bars from 2030-01-01 to the end.*2004-08-19"):
         market.clip(market.load("GOOG"), date(2030, 1, 1), None)
 
 
@@ -599,7 +608,7 @@ def test_clip_bad_period(market: MarketData) -> None:
         market.clip(market.load("GOOG"), None, None, "soon")
 
 
-# --- properties --------------------------------------------------------------------------------------------------------------
+# --- properties
 
 PRICE = st.floats(min_value=1e-6, max_value=1e9, allow_nan=False)
 
@@ -632,12 +641,11 @@ def test_garbage_is_refused_in_words(raw: bytes) -> None:
     for data in (raw, HEADER.encode() + b"\n" + raw, PLAIN.encode() + raw):
         try:
             bars, _ = read(data)
-        except DataError as error:
-            assert str(error).startswith("prices.csv")
-        else:
-            assert len(bars)
-            assert np.isfinite(bars.to_numpy()).all()
-            assert pd.DatetimeIndex(bars.index).is_monotonic_increasing
+        except DataError:
+            continue
+        assert len(bars)
+        assert np.isfinite(bars.to_numpy()).all()
+        assert pd.DatetimeIndex(bars.index).is_monotonic_increasing
 
 
 @settings(max_examples=60, deadline=None)
@@ -650,10 +658,11 @@ def test_one_wrong_character_never_passes_silently_as_nan(position: int, charact
     assert not math.isnan(float(bars.to_numpy().sum()))
 
 
-def test_a_hundred_thousand_rows_are_quick() -> None:
-    index = pd.date_range("2020-01-01", periods=100_000, freq="min")
+def test_many_rows() -> None:
+    index = pd.date_range("2020-01-01", periods=30_000, freq="min")
     frame = pd.DataFrame({"Open": 10.0, "High": 12.0, "Low": 9.0, "Close": 11.5, "Volume": 1.0}, index=index)
     out = io.StringIO()
     frame.to_csv(out)
     bars, _ = read(out.getvalue())
-    assert len(bars) == 100_000
+    assert len(bars) == 30_000
+    assert from_bytes(to_bytes(bars)).equals(bars)

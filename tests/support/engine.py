@@ -25,5 +25,7 @@ class ScriptedEngine:
             raise CannotFix(f"the script has {len(answers)} answers, and none is left")
         change = CodeChange(line=1, before="", after="", reason=order.failures[0])
         return FixedCode(
-            fixed_code=answers[order.attempt], explanation=f"answer {order.attempt + 1} of the script", changes=[change]
+            fixed_code=answers[order.attempt],
+            explanation=f"answer {order.attempt + 1} of the script",
+            changes=[change],
         )

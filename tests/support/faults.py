@@ -32,6 +32,11 @@ INSIDE_CALLS = 6
 """A kill inside comes with this call of a function of ours after the step has begun."""
 
 
+def planned(folder: Path, fault: str) -> Path:
+    """The file that plans a fault for a worker that runs already."""
+    return folder / f"plan-{fault.replace(':', '-')}"
+
+
 class Faults(Interceptor):
     def __init__(self, plan: list[str], folder: Path) -> None:
         self.plan = {tuple(item.split(":")) for item in plan}
@@ -50,9 +55,9 @@ class Faults(Interceptor):
         return True
 
     def wants(self, action: str, place: str, name: str) -> str | None:
-        """The key of the planned fault, if one is planned here."""
+        """The key of the planned fault, if one is planned here, from the start or since (see `planned`)."""
         for key in (name, f"{name}@{activity.info().workflow_id}"):
-            if (action, place, key) in self.plan:
+            if (action, place, key) in self.plan or planned(self.folder, f"{action}:{place}:{key}").exists():
                 return key
         return None
 
@@ -113,7 +118,9 @@ class _Inbound(ActivityInboundInterceptor):
                 sys.setprofile(None)
             if faults.wants("twice", "all", "*"):
                 again = function(*args)
-                assert _facts(again) == _facts(result), f"{name} gave {again} the second time, {result} the first"
+                assert _facts(again) == _facts(
+                    result
+                ), f"{name} gave {again} the second time, {result} the first"
                 result = again
             faults.after(name)
             return result

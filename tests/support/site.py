@@ -23,6 +23,7 @@ from services.library import Library
 from services.market_data import MarketData
 from services.records import Records
 from services.settings import Settings
+from tests.support.faults import planned
 from workflows.experiment import StrategyExperiment
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +105,21 @@ class Site:
     def log(self) -> str:
         return (self.home / "worker.log").read_text(errors="replace")[-3000:]
 
+    # -- faults
+
+    def plan(self, *faults: str) -> None:
+        """Plan faults for the worker that runs (see tests.support.faults)."""
+        folder = self.home / "faults"
+        folder.mkdir(parents=True, exist_ok=True)
+        for fault in faults:
+            planned(folder, fault).touch()
+
+    async def held(self, key: str) -> None:
+        await self.until((self.home / "faults" / f"held-{key}").exists, f"{key} to be held")
+
+    def let_go(self, key: str) -> None:
+        (self.home / "faults" / f"go-{key}").touch()
+
     # -- experiments
 
     def request(self, experiment_id: str, strategy: str = "RSI_Reversal", **more: Any) -> ExperimentRequest:
@@ -155,8 +171,11 @@ class Site:
     def library(self) -> Library:
         return Library(self.settings.library_location)
 
-    def merges(self) -> list[str]:
-        """The experiments merged onto main, oldest first; fails where the history isn't linear."""
+    def merges(self, *names: str) -> list[str]:
+        """Which of the named experiments are merged onto main (all where none is named), oldest first.
+
+        Fails where the history isn't linear.
+        """
         repository = git.Repo(self.settings.library_location)
         commits = list(repository.iter_commits("main"))
         assert all(len(commit.parents) <= 1 for commit in commits), "main has a merge commit"
@@ -166,7 +185,7 @@ class Site:
             for line in str(commit.message).splitlines()
             if line.startswith("Experiment-Id: ")
         ]
-        return found
+        return [name for name in found if not names or name in names]
 
     def left_over(self) -> list[str]:
         """What is still there of experiments: branches, leases, sandboxes, workspaces."""

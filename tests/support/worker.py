@@ -1,6 +1,6 @@
 """A worker process for tests: the shipped one, with a scripted engine, faults, and shorter patience.
 
-    python -m tests.support.worker ADDRESS [FAULT …]
+python -m tests.support.worker ADDRESS [FAULT …]
 """
 
 import asyncio

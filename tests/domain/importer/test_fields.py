@@ -200,20 +200,44 @@ def test_a_text_in_the_wrong_interval_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "symbol"),
     [
-        ("EUR/USD", "EURUSD"), ("eur-usd", "EURUSD"), ("eurusd", "EURUSD"), ("BTC/USDT", "BTCUSDT"), ("$AAPL", "AAPL"),
-        ("aapl", "AAPL"), ("BRK.B", "BRK.B"), ("BTC-USD", "BTC-USD"), ("^GSPC", "^GSPC"), ("EURUSD=X", "EURUSD=X"),
-        ("EMA", None), ("RSI", None), ("stocks", None), ("", None), ("a b", None), ("../x", None), ("123", None), ("🐂", None),
+        *(("EUR/USD", "EURUSD"), ("eur-usd", "EURUSD"), ("eurusd", "EURUSD"), ("BTC/USDT", "BTCUSDT")),
+        *(
+            ("$AAPL", "AAPL"),
+            ("aapl", "AAPL"),
+            ("BRK.B", "BRK.B"),
+            ("BTC-USD", "BTC-USD"),
+            ("^GSPC", "^GSPC"),
+        ),
+        *(
+            ("EURUSD=X", "EURUSD=X"),
+            ("EMA", None),
+            ("RSI", None),
+            ("stocks", None),
+            ("", None),
+            ("a b", None),
+        ),
+        *(("../x", None), ("123", None), ("🐂", None)),
     ],
-)  # fmt: skip
+)
 def test_symbols(text: str, symbol: str | None) -> None:
     assert as_symbol(text) == symbol
 
 
 @pytest.mark.parametrize(
     ("text", "interval"),
-    [("1h", "1h"), ("1-hour", "1h"), ("H4", "4h"), ("60 min", "1h"), ("15 minutes", "15m"), ("daily", "1d"), ("D1", "1d"),
-     ("1 week", "1wk"), ("MN1", "1mo"), ("3h", None), ("soon", None), ("", None), ("9" * 50 + "h", None)],
-)  # fmt: skip
+    [
+        *(
+            ("1h", "1h"),
+            ("1-hour", "1h"),
+            ("H4", "4h"),
+            ("60 min", "1h"),
+            ("15 minutes", "15m"),
+            ("daily", "1d"),
+        ),
+        *(("D1", "1d"), ("1 week", "1wk"), ("MN1", "1mo"), ("3h", None), ("soon", None), ("", None)),
+        ("9" * 50 + "h", None),
+    ],
+)
 def test_intervals(text: str, interval: str | None) -> None:
     assert as_interval(text)[0] == interval
 
@@ -238,3 +262,42 @@ def test_scalars() -> None:
     ]
     assert str(as_date("2025-10-28T15:31:32.3")) == "2025-10-28"
     assert as_date("2025-13-01") is as_date("yesterday") is None
+
+
+@pytest.mark.parametrize(
+    ("step", "key"),
+    [
+        ({"title": "Short entry"}, "short_entry_rules"),
+        ({"title": "Entry", "notes": "Go short here."}, "short_entry_rules"),
+        ({"side": "SHORT"}, "short_entry_rules"),
+        ({"action": {"type": "enter", "direction": "sell"}}, "short_entry_rules"),
+        ({"action": "sell short"}, "short_entry_rules"),
+        ({"title": "Long entry"}, "entry_rules"),
+        ({"title": "A short-term entry on the short EMA"}, "entry_rules"),
+        ({"title": "Go long or go short"}, "entry_rules"),
+    ],
+)
+def test_the_side_of_a_step(step: dict[str, Any], key: str) -> None:
+    result = imported(step)
+    assert [name for name in result.draft if name.endswith("entry_rules")] == [key]
+
+
+def test_a_side_that_nobody_names_is_an_assumption() -> None:
+    assert "no side is named for the entry at steps[0].trigger: read as long" in imported().assumptions
+    assert not any("no side is named" in said for said in imported({"side": "long"}).assumptions)
+
+
+def test_the_instrument_of_a_sentence_gives_its_own_pips_and_lots() -> None:
+    snippet = "Buy 0.1 lots of EUR/USD when RSI(14) < 30 with a 20 pip stop and a 40 pip target"
+    result = import_steps({"provenance": snippet}, source="x")
+    assert result.definition
+    assert result.draft["symbol"] == "EURUSD"
+    assert result.draft["position_sizing"] == {"mode": "fixed_units", "value": 10000}
+    assert result.draft["risk_limits"]["stop_loss"] == {"kind": "distance", "value": 0.002}
+    assert result.draft["risk_limits"]["take_profit"] == {"kind": "distance", "value": 0.004}
+
+
+def test_crosses_without_a_direction_is_not_guessed() -> None:
+    result = imported({"trigger": "30 EMA crosses 50 EMA"})
+    assert result.definition is None
+    assert result.not_understood[0].nearest == "30 EMA crosses above 50 EMA"

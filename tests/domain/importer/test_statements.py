@@ -152,7 +152,6 @@ def test_pips_and_lots_need_a_pair_of_currencies() -> None:
 def test_sentences_hold_the_whole_text() -> None:
     text = "Buy when RSI < 30.5. 2) Sell at 70; e.g. quickly!\n - Stop 2% \n\n *  \nEnd"
     spans = sentences(text)
-    assert "".join(text[slice(*span)] for span in spans).split() == text.replace(". ", ".").split() or spans
     assert "".join("".join(text[slice(*span)].split()) for span in spans) == "".join(text.split())
     assert [text[slice(*span)] for span in spans] == [
         "Buy when RSI < 30.5.",
@@ -179,10 +178,8 @@ def test_cut_texts(text: str, cut: bool) -> None:
 
 def test_a_number_that_breaks_off_is_not_taken() -> None:
     """'Stop loss at 3' may have been 'Stop loss at 30 pips'."""
-    snippet = "Buy when RSI(14) < 30. Sell when RSI(14) > 70. " + "Take profit at 9% " + "." * 0
-    snippet = (snippet + "Filler sentence about nothing in particular. " * 9)[
-        : 200 - 17
-    ] + "Stop loss at 3.5%"
+    rules = "Buy when RSI(14) < 30. Sell when RSI(14) > 70. "
+    snippet = (rules + "A sentence about nothing in particular. " * 9)[: 200 - 17] + "Stop loss at 3.5%"
     assert len(snippet) == 200
     result = import_steps({"steps": [], "provenance": {"sources": [{"snippet": snippet}]}}, source="cut.json")
     assert "stop_loss" not in result.draft.get("risk_limits", {})

@@ -3,7 +3,7 @@
 import pytest
 
 from domain.rules.errors import RuleError
-from domain.rules.risk import RiskPhrase, parse_risk_phrase, pip_size
+from domain.rules.risk import RiskPhrase, looks_like_risk, parse_risk_phrase, pip_size
 from schemas.definition import Distance, DistanceKind, PositionSizing, SizingMode
 
 
@@ -78,6 +78,7 @@ PHRASES = [
 
 @pytest.mark.parametrize(("text", "phrase"), PHRASES, ids=[text for text, _ in PHRASES])
 def test_understood(text: str, phrase: RiskPhrase) -> None:
+    assert looks_like_risk(text)
     assert parse_risk_phrase(text) == phrase
     assert parse_risk_phrase(f" {text.upper()} ".replace(" ", "  ")) == phrase
 

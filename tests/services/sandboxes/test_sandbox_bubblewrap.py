@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,7 +84,7 @@ def test_a_killed_owner_leaves_no_process(provider: BubblewrapProvider, tmp_path
     )
     assert owner.stdout is not None
     assert owner.stdout.readline() == "alive alive\n"
-    assert [info.sandbox_id for info in provider.list({"owned": "yes"})] == ["owned-0", "owned-1"]
+    assert {info.sandbox_id for info in provider.list({"owned": "yes"})} == {"owned-0", "owned-1"}
     below = children_of(owner.pid)
     inside = [child for bwrap in below for child in children_of(bwrap)]
     assert len(below) == len(inside) == 2
@@ -160,13 +161,15 @@ print(provider.list(), os.listdir(sys.argv[1]))
 
 
 @as_root
-def test_an_ordinary_user_needs_no_root_and_no_cgroups(provider: BubblewrapProvider, tmp_path: Path) -> None:
+def test_an_ordinary_user_needs_no_root_and_no_cgroups(
+    provider: BubblewrapProvider, request: pytest.FixtureRequest
+) -> None:
     """In a mount namespace of its own, where the interpreter stands at a place that every user may read."""
-    tmp_path.chmod(0o711)
-    for parent in tmp_path.parents:
-        if parent.stat().st_mode & 0o001 == 0 and parent.name.startswith("pytest-"):
-            parent.chmod(0o711)
-    state = tmp_path / "user"
+    # pytest closes its own temporary directories to others, again with each session that starts
+    place_of_state = tempfile.TemporaryDirectory(prefix="genesis-test-")
+    request.addfinalizer(place_of_state.cleanup)
+    Path(place_of_state.name).chmod(0o711)
+    state = Path(place_of_state.name) / "state"
     state.mkdir()
     os.chown(state, 1000, 1000)
     prefix = Path(sys.base_prefix).resolve()
@@ -193,7 +196,7 @@ def test_an_ordinary_user_needs_no_root_and_no_cgroups(provider: BubblewrapProvi
     assert lines, ran.stderr
     assert lines[0] == "[['1000', '1000', '1000', '1000']]"
     assert lines[1].split()[0] == "65534"
-    assert lines[2:] == ["True", "True", "False True", "[] []"]
+    assert lines[2:] == ["True", "True", "False True", "[] []"], ran.stderr
 
 
 CHECK = """

@@ -35,11 +35,11 @@ def in_stock(manager: SandboxManager) -> list[str]:
 def wait_for_stock(manager: SandboxManager) -> str:
     manager.start()
     deadline = time.monotonic() + 30
-    while not (stock := in_stock(manager)):
+    while not manager.stock:
         assert time.monotonic() < deadline, "the stock was never filled"
-        time.sleep(0.05)
-    time.sleep(1.0)  # listed while it starts; ready soon after
-    return stock[0]
+        time.sleep(0.02)
+    (stock,) = in_stock(manager)
+    return stock
 
 
 def test_a_lease_takes_from_the_stock_once(manager: SandboxManager) -> None:

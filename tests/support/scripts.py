@@ -20,7 +20,9 @@ def right_code() -> tuple[str, str]:
 def wrong_code() -> str:
     """The same, but it buys a size that nobody defined: it runs, trades, and doesn't conform."""
     code, entrypoint = right_code()
-    return code.replace("self.buy(", "self.sell(") if "self.buy(" in code else code.replace(entrypoint, "Other")
+    return (
+        code.replace("self.buy(", "self.sell(") if "self.buy(" in code else code.replace(entrypoint, "Other")
+    )
 
 
 def invalid_code() -> str:

@@ -1,0 +1,113 @@
+"""Taking up an experiment that was started: deciding on it, asking where it is, following it to its end."""
+
+from temporalio.service import RPCError, RPCStatusCode
+
+from cli.experiments import show_row
+from cli.output import CommandError, Exit, complain, out, print_json
+from cli.records import matching, open_records, unknown
+from cli.running import GOOD, decide, see_through
+from cli.session import session
+from schemas.experiment import Decision, DecisionAction, ExperimentStatus
+from schemas.records import ExperimentRow
+from services.settings import Settings
+from services.temporal.connect import TemporalUnreachable
+
+_WANTED = {
+    DecisionAction.APPROVE: GOOD,
+    DecisionAction.REJECT: (ExperimentStatus.ROLLED_BACK,),
+    DecisionAction.CANCEL: (ExperimentStatus.CANCELLED,),
+}
+"""A person who rejects or cancels gets what was asked for: exit code 0."""
+
+
+def _named(experiment: str) -> tuple[str, ExperimentRow | None]:
+    """The experiment's id and row; no row for one that no worker has taken up yet."""
+    found = matching(experiment)
+    return (found[0], open_records().experiment(found[0])) if found else (experiment, None)
+
+
+async def decided(experiment: str, decision: Decision, as_json: bool) -> Exit:
+    """Send the decision, and see the experiment through to what it came to."""
+    experiment_id, row = _named(experiment)
+    if row is not None and row.closed is not None:
+        raise CommandError(f"refused: {experiment_id} has ended ({row.status}); nothing was changed")
+    try:
+        # Without a row it can only be one that a running server knows.
+        async with session(Settings(), may_embed=row is not None) as link:
+            handle = link.handle(experiment_id)
+            try:
+                await handle.describe()
+                await link.serve_if_nobody_does()
+                receipt = await decide(handle, decision)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                if row is None:
+                    raise unknown(experiment) from error
+                raise CommandError(
+                    f"refused: {experiment_id} has ended, or this server never knew it"
+                ) from error
+            if not as_json:
+                out.print(receipt.message, markup=False)
+            return await see_through(link, handle, as_json=as_json, ask=False, good=_WANTED[decision.action])
+    except TemporalUnreachable:
+        if row is None:
+            raise unknown(experiment) from None
+        raise
+
+
+async def told(experiment: str, watch: bool, as_json: bool) -> Exit:
+    """Say where the experiment is; with `watch`, follow it."""
+    experiment_id, row = _named(experiment)
+    if row is not None and row.closed is not None:
+        show_row(row, as_json)
+        return Exit.DONE
+    progress = None
+    try:
+        async with session(Settings(), may_embed=watch and row is not None) as link:
+            handle = link.handle(experiment_id)
+            if watch:
+                await handle.describe()
+                await link.serve_if_nobody_does()
+                return await see_through(link, handle, as_json=as_json, ask=not as_json)
+            progress = await link.progress(handle)
+    except TemporalUnreachable:
+        if row is None:
+            raise unknown(experiment) from None
+        if watch:
+            raise
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        if row is None:
+            raise unknown(experiment) from error
+        if watch:
+            raise CommandError(
+                f"{experiment_id} can't be followed: this server doesn't know it; is TEMPORAL_ADDRESS the one it was "
+                "started with?"
+            ) from error
+    if progress is None:
+        return _untold(experiment_id, row, as_json)
+    if as_json:
+        print_json(progress)
+    else:
+        out.print(f"{progress.experiment_id}: {progress.status}, step {progress.step}", markup=False)
+        for gate in progress.gates:
+            out.print(f"  {gate.gate:<14} {gate.outcome:<8} {gate.summary}", markup=False)
+        for notice in progress.notices:
+            out.print(f"  ! {notice}", markup=False)
+    return Exit.WAITING if progress.status is ExperimentStatus.WAITING else Exit.DONE
+
+
+def _untold(experiment_id: str, row: ExperimentRow | None, as_json: bool) -> Exit:
+    """Nobody answers for it: what is on record."""
+    if row is not None:
+        show_row(row, as_json)
+    elif as_json:
+        print_json({"experiment_id": experiment_id, "status": "not taken up"})
+    complain(
+        f"nobody serves it now; it goes on with: python starter.py status {experiment_id} --watch",
+        "note",
+        "yellow",
+    )
+    return Exit.WAITING if row and row.status is ExperimentStatus.WAITING else Exit.DONE

@@ -1,0 +1,93 @@
+"""What only Docker has: containers that end with their owner, and refusals of its own."""
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from schemas.sandbox import Limits
+from services.sandboxes import SandboxUnavailable
+from services.sandboxes.docker import DockerProvider, DockerSandbox
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(90)]
+ROOT = Path(__file__).resolve().parents[3]
+
+OWNER = """
+import sys
+from schemas.sandbox import Limits
+from services.sandboxes.docker import DockerProvider
+sandbox = DockerProvider().create(sys.argv[1], limits=Limits(), labels={"owned": sys.argv[1]})
+print(sandbox.run(["echo", "alive"], timeout=20).stdout, flush=True)
+sandbox.run(["sleep", "300"], timeout=400)
+"""
+
+
+@pytest.fixture
+def provider() -> Iterator[DockerProvider]:
+    made = DockerProvider()
+    try:
+        made.check()
+    except SandboxUnavailable as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    yield made
+    made.close()
+
+
+def test_a_killed_owner_leaves_no_container(provider: DockerProvider) -> None:
+    name = f"owned-{uuid.uuid4().hex[:8]}"
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, name], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    assert owner.stdout.readline() == "alive\n"
+    assert [info.sandbox_id for info in provider.list({"owned": name})] == [name]
+    owner.kill()
+    owner.wait()
+    deadline = time.monotonic() + 20
+    while provider.list({"owned": name}):
+        assert time.monotonic() < deadline, "a container outlived its owner"
+        time.sleep(0.05)
+
+
+def test_the_container_is_locked_down(provider: DockerProvider) -> None:
+    name = f"locked-{uuid.uuid4().hex[:8]}"
+    sandbox = provider.create(name, limits=Limits(processes=20, cpus=0.5), labels={})
+    assert isinstance(sandbox, DockerSandbox)
+    about = docker.from_env().api.inspect_container(sandbox.container)
+    host, config = about["HostConfig"], about["Config"]
+    assert (host["NetworkMode"], host["ReadonlyRootfs"], host["CapDrop"]) == ("none", True, ["ALL"])
+    assert (host["Privileged"], host["Binds"], about["Mounts"]) == (False, None, [])
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert (host["PidsLimit"], host["NanoCpus"]) == (21, 500_000_000)
+    assert host["Memory"] == host["MemorySwap"] > 0
+    assert (config["User"], config["OpenStdin"], config["StdinOnce"]) == ("65534:65534", True, True)
+    assert host["LogConfig"]["Type"] == "none"
+    provider.destroy(name)
+    with pytest.raises(docker.errors.NotFound):
+        docker.from_env().api.inspect_container(sandbox.container)
+
+
+def test_what_is_missing_is_named(provider: DockerProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        SandboxUnavailable, match=r"genesis-nowhere:1 is not there; build it with 'make sandbox-image'"
+    ):
+        DockerProvider("genesis-nowhere:1").check()
+    with pytest.raises(SandboxUnavailable, match=r"no runtime 'nowhere'; it has .*runc"):
+        DockerProvider(runtime="nowhere").check()
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    with pytest.raises(SandboxUnavailable, match="point DOCKER_HOST at a daemon"):
+        DockerProvider().check()
+
+
+def test_an_image_of_another_version_is_refused(
+    provider: DockerProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.sandboxes.image.harness_digest", lambda: "0" * 64)
+    with pytest.raises(SandboxUnavailable, match="another version of Genesis"):
+        DockerProvider().check()

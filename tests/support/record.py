@@ -1,0 +1,95 @@
+"""Record the histories of tests/replay anew: real runs of every ending, on a real server.
+
+    python -m tests.support.record DIRECTORY
+
+Do this when the story changes on purpose and no run of the old story is left; until then a change that breaks the old
+histories needs `workflow.patched`.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from temporalio.client import WorkflowFailureError
+
+from schemas.definition import Thresholds
+from schemas.experiment import ApprovalPolicy, Decision, DecisionAction
+from services.temporal.server import embedded_server
+from tests.support.scripts import invalid_code, right_code, script, wrong_code
+from tests.support.site import Handle, Site, site
+from workflows.experiment import StrategyExperiment
+
+MANUAL = ApprovalPolicy.MANUAL
+
+
+def word(action: DecisionAction) -> Decision:
+    return Decision(action=action, by="recorder", comment="recorded")
+
+
+async def scenarios(here: Site) -> dict[str, Handle]:
+    (here.home / "script.json").write_text(script(invalid_code(), wrong_code(), right_code()[0]))
+    here.plan("fail:before:merge_strategy@failed-merge", "kill:inside:try_out@merged-lost-sandbox")
+    worker = await here.serving()
+
+    async def start(name: str, **more: object) -> Handle:
+        return await here.start(here.request(name, **more))
+
+    handles = {
+        "merged-auto": await start("merged-auto"),
+        "merged-long-short": await start("merged-long-short", strategy="EMA_Long_Short"),
+        "fixed-twice": await start("fixed-twice", engine="scripted"),
+        "rolled_back-no-fix-left": await start("rolled_back-no-fix-left", engine="scripted", max_fixes=1),
+        "failed-merge": await start("failed-merge"),
+    }
+    waiting = {
+        "approved-manually": DecisionAction.APPROVE,
+        "rejected-manually": DecisionAction.REJECT,
+        "cancelled-while-waiting": DecisionAction.CANCEL,
+    }
+    for name, action in waiting.items():
+        handles[name] = await start(name, approval=MANUAL)
+        await here.until_status(handles[name], "waiting")
+        await handles[name].execute_update(StrategyExperiment.decide, word(action))
+    handles["approved-adaptations"] = await start(
+        "approved-adaptations", thresholds=Thresholds(min_trades=1000)
+    )
+    await here.until_status(handles["approved-adaptations"], "waiting")
+    await handles["approved-adaptations"].signal(StrategyExperiment.cancel, args=[[1]])
+    await handles["approved-adaptations"].signal(StrategyExperiment.approve)
+    handles["cancelled-by-temporal"] = await start("cancelled-by-temporal", approval=MANUAL)
+    await here.until_status(handles["cancelled-by-temporal"], "waiting")
+    await handles["cancelled-by-temporal"].cancel()
+    for handle in handles.values():
+        try:
+            await handle.result()
+        except WorkflowFailureError as error:
+            print(f"{handle.id}: {error.cause}")
+    handles["merged-lost-sandbox"] = await start("merged-lost-sandbox")
+    await asyncio.to_thread(worker.wait)
+    assert (
+        worker.returncode == -signal.SIGKILL
+    ), f"pid {os.getpid()} saw the worker end with {worker.returncode}"
+    await here.serving()
+    await handles["merged-lost-sandbox"].result()
+    return handles
+
+
+async def main(folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        async with embedded_server(Path(scratch) / "temporal.db", port=0) as server:
+            here = await site(Path(scratch) / "home", server.address)
+            try:
+                for old in folder.glob("*.json"):
+                    old.unlink()
+                for name, handle in (await scenarios(here)).items():
+                    (folder / f"{name}.json").write_text((await handle.fetch_history()).to_json())
+                    print(name)
+            finally:
+                here.end_workers()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
