@@ -11,13 +11,24 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
-from temporalio.client import Client
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+)
+from temporalio.service import RPCError
 from temporalio.worker import Interceptor, Worker
 
 from activities.authoring import Authoring
 from activities.merging import Merging
 from activities.recording import Recording
+from activities.sweeping import Sweeping
 from activities.trying import Trying
+from schemas.sweep import SweepRequest
 from services.artifacts import Artifacts
 from services.authoring import Author
 from services.engines import Engine, Engines, OfflineEngine
@@ -27,13 +38,20 @@ from services.market_data import MarketData
 from services.merging import Merger
 from services.records import Records
 from services.reporting import Reporter
-from services.sandboxes import SandboxManager, default_providers
+from services.sandboxes import SandboxManager, Slots, default_providers
 from services.settings import Settings
+from services.sweeping import Sweeper
 from services.temporal.connect import TemporalUnreachable, connection
 from services.temporal.histories import Histories
+from services.temporal.runs import Runs
+from services.temporal.schedules import keep_schedule
 from services.temporal.server import ServerError
 from services.trying import TryOuts
+from workflows import timing
 from workflows.experiment import StrategyExperiment
+from workflows.sweep import Sweep
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 GRACE = timedelta(seconds=20)
 """How long running steps may take to end when the worker is asked to."""
@@ -73,6 +91,7 @@ async def serving(
                 ),
                 settings.home / "sandboxes" / "leases",
                 ready=settings.sandboxes_ready,
+                slots=Slots(settings.home / "sandboxes" / "slots" / settings.host, settings.max_sandboxes),
             )
         )
         sandboxes.cleanup()  # what a killed worker of this host left
@@ -84,11 +103,17 @@ async def serving(
 
         authoring, trying = Authoring(author), Trying(try_outs)
         merging, recording = Merging(Merger(library)), Recording(records, reporter, histories)
+        sweeping = Sweeping(Sweeper(records, library, sandboxes, host), Runs(client))
         threads = resources.enter_context(ThreadPoolExecutor(2 * settings.max_activities, "step"))
         here = Worker(
             client,
             task_queue=host_queue,
-            activities=[trying.try_out, trying.destroy_sandbox],
+            activities=[
+                trying.try_out,
+                trying.destroy_sandbox,
+                sweeping.list_sandboxes,
+                sweeping.remove_sandboxes,
+            ],
             activity_executor=threads,
             max_concurrent_activities=settings.max_activities,
             interceptors=interceptors,
@@ -97,7 +122,7 @@ async def serving(
         anywhere = Worker(
             client,
             task_queue=settings.queue,
-            workflows=[StrategyExperiment],
+            workflows=[StrategyExperiment, Sweep],
             activities=[
                 authoring.generate_code,
                 authoring.fix_code,
@@ -109,6 +134,9 @@ async def serving(
                 recording.record_events,
                 recording.write_report,
                 recording.export_history,
+                sweeping.list_holdings,
+                sweeping.describe_runs,
+                sweeping.remove_orphans,
             ],
             activity_executor=threads,
             max_concurrent_activities=settings.max_activities,
@@ -118,7 +146,26 @@ async def serving(
             graceful_shutdown_timeout=GRACE,
         )
         async with here, anywhere:
+            await _schedule_sweep(client, settings.queue)
             yield host
+
+
+async def _schedule_sweep(client: Client, queue: str) -> None:
+    """See that what experiments leave behind is swept; a server that can't do so is no reason not to serve."""
+    try:
+        await keep_schedule(client, f"{queue}-sweep", sweep_schedule(queue))
+    except RPCError as error:
+        logging.getLogger(__name__).warning("sweeps are not scheduled (%s); run: starter.py sweep", error)
+
+
+def sweep_schedule(queue: str) -> Schedule:
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            Sweep.run, SweepRequest(), id=f"{queue}-sweep", task_queue=queue, static_summary="scheduled"
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timing.SWEEP_EVERY)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timing.SWEEP_CATCH_UP),
+    )
 
 
 async def _serve(dev: bool) -> None:
@@ -142,7 +189,7 @@ def main(
     ] = False,
 ) -> None:
     """Serve experiments until SIGTERM or Ctrl-C."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
     try:
         asyncio.run(_serve(dev))
     except (TemporalUnreachable, ServerError) as error:

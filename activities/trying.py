@@ -7,7 +7,7 @@ from temporalio.exceptions import CancelledError
 
 from activities.failures import permanent
 from schemas.gates import GateReport
-from schemas.steps import LeaseInput, SandboxGone, SandboxLease, SandboxRef, TryOutInput
+from schemas.steps import LeaseAnswer, LeaseInput, SandboxGone, SandboxRef, TryOutInput
 
 if TYPE_CHECKING:
     from services.trying import TryOuts
@@ -28,7 +28,7 @@ class Trying:
         self._try_outs = try_outs
 
     @activity.defn(no_thread_cancel_exception=True)
-    def lease_sandbox(self, order: LeaseInput) -> SandboxLease:
+    def lease_sandbox(self, order: LeaseInput) -> LeaseAnswer:
         with permanent(*self._try_outs.permanent_errors):
             return self._try_outs.lease(order, on_wait=beat)
 

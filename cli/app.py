@@ -103,9 +103,7 @@ def run(
     ] = None,
     max_drawdown: Annotated[
         float | None,
-        typer.Option(
-            min=0.0, max=100.0, help="Worst drawdown, in %: more than 0.", rich_help_panel=_JUDGING
-        ),
+        typer.Option(min=0.0, max=100.0, help="Worst drawdown, in %: more than 0.", rich_help_panel=_JUDGING),
     ] = None,
     min_sharpe: Annotated[
         float | None, typer.Option(help="Least Sharpe ratio.", rich_help_panel=_JUDGING)
@@ -128,7 +126,7 @@ def run(
     ] = 1024,
 ) -> None:
     if context.invoked_subcommand is not None:
-        _refuse_misplaced_options(context, context.invoked_subcommand)
+        refuse_misplaced_options(context, context.invoked_subcommand)
         return
     if strategy is None and definition is None:
         given = _given(context)
@@ -189,7 +187,7 @@ def _given(context: typer.Context) -> list[str]:
     return typed
 
 
-def _refuse_misplaced_options(context: typer.Context, command: str) -> None:
+def refuse_misplaced_options(context: typer.Context, command: str) -> None:
     """`--json list` and `--strategy X list` would else be taken for `list`."""
     if given := _given(context):
         raise CommandError(f"{', '.join(given)} stands before the command; write: {command} … {given[0]}")

@@ -6,7 +6,7 @@ from cli.experiments import show_row
 from cli.output import CommandError, Exit, complain, out, print_json
 from cli.records import matching, open_records, unknown
 from cli.running import GOOD, decide, see_through
-from cli.session import session
+from cli.session import SHORT_PATIENCE, session
 from schemas.experiment import Decision, DecisionAction, ExperimentStatus
 from schemas.records import ExperimentRow
 from services.settings import Settings
@@ -26,18 +26,23 @@ def _named(experiment: str) -> tuple[str, ExperimentRow | None]:
     return (found[0], open_records().experiment(found[0])) if found else (experiment, None)
 
 
+def _has_slept(settings: Settings) -> bool:
+    """Whether the embedded server may know runs of which nothing was recorded, because they were interrupted early."""
+    return (settings.home / "temporal" / "temporal.db").is_file()
+
+
 async def decided(experiment: str, decision: Decision, as_json: bool) -> Exit:
     """Send the decision, and see the experiment through to what it came to."""
     experiment_id, row = _named(experiment)
     if row is not None and row.closed is not None:
         raise CommandError(f"refused: {experiment_id} has ended ({row.status}); nothing was changed")
     try:
-        # Without a row it can only be one that a running server knows.
-        async with session(Settings(), may_embed=row is not None) as link:
+        settings = Settings()
+        async with session(settings, may_embed=row is not None or _has_slept(settings)) as link:
             handle = link.handle(experiment_id)
             try:
                 await handle.describe()
-                await link.serve_if_nobody_does()
+                await link.serve_if_nobody_does(handle)
                 receipt = await decide(handle, decision)
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
@@ -56,7 +61,7 @@ async def decided(experiment: str, decision: Decision, as_json: bool) -> Exit:
         raise
 
 
-async def told(experiment: str, watch: bool, as_json: bool) -> Exit:
+async def told_status(experiment: str, watch: bool, as_json: bool) -> Exit:
     """Say where the experiment is; with `watch`, follow it."""
     experiment_id, row = _named(experiment)
     if row is not None and row.closed is not None:
@@ -64,13 +69,14 @@ async def told(experiment: str, watch: bool, as_json: bool) -> Exit:
         return Exit.DONE
     progress = None
     try:
-        async with session(Settings(), may_embed=watch and row is not None) as link:
+        settings = Settings()
+        async with session(settings, may_embed=watch if row else _has_slept(settings)) as link:
             handle = link.handle(experiment_id)
             if watch:
                 await handle.describe()
-                await link.serve_if_nobody_does()
+                await link.serve_if_nobody_does(handle)
                 return await see_through(link, handle, as_json=as_json, ask=not as_json)
-            progress = await link.progress(handle)
+            progress = await link.progress(handle, SHORT_PATIENCE)
     except TemporalUnreachable:
         if row is None:
             raise unknown(experiment) from None
@@ -93,7 +99,7 @@ async def told(experiment: str, watch: bool, as_json: bool) -> Exit:
     else:
         out.print(f"{progress.experiment_id}: {progress.status}, step {progress.step}", markup=False)
         for gate in progress.gates:
-            out.print(f"  {gate.gate:<14} {gate.outcome:<8} {gate.summary}", markup=False)
+            out.print(f"  {gate.gate:<20} {gate.outcome:<8} {gate.summary}", markup=False)
         for notice in progress.notices:
             out.print(f"  ! {notice}", markup=False)
     return Exit.WAITING if progress.status is ExperimentStatus.WAITING else Exit.DONE

@@ -27,8 +27,8 @@ def check(
 
     Warnings alone don't keep code from being tried.
     """
-    from domain.code_policy import check_code
     from schemas.code import Severity
+    from services.code_reading import check_code
 
     told: list[dict[str, Any]] = []
     codes, findings_in_all = [Exit.DONE], 0
@@ -67,9 +67,7 @@ def format_files(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 where something would change.")
     ] = False,
-    diff: Annotated[
-        bool, typer.Option("--diff", help="Write nothing; show what would change.")
-    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what would change.")] = False,
     as_json: Json = False,
 ) -> None:
     """Format files in place: isort, then black. Exits 2 for files that can't be read as Python."""
@@ -122,4 +120,6 @@ def _diff(name: str, before: str, after: str) -> str:
         fromfile=f"{name} (as it is)",
         tofile=f"{name} (formatted)",
     )
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )

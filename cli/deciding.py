@@ -66,6 +66,6 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Where an experiment is. Exits 3 while it waits for a decision."""
-    from cli.attending import told
+    from cli.attending import told_status
 
-    raise typer.Exit(asyncio.run(told(experiment, watch, as_json)))
+    raise typer.Exit(asyncio.run(told_status(experiment, watch, as_json)))

@@ -1,7 +1,6 @@
 """Commands on definitions: checked, described, and taken over from the older format."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,9 +50,7 @@ def validate(
             }
         )
         if not as_json:
-            out.print(
-                f"valid: {file} ({checked.definition.name} {checked.definition.version})", markup=False
-            )
+            out.print(f"valid: {file} ({checked.definition.name} {checked.definition.version})", markup=False)
             for note in checked.notes:
                 out.print(f"  note: {note}", markup=False)
     if as_json:
@@ -108,12 +105,13 @@ def show_schema(
         else:
             out.print("\n".join(shapes), markup=False)
         return
-    shape = shapes.get(name) or {key.lower(): shape for key, shape in shapes.items()}.get(name.lower())
-    if shape is None:
-        near = nearest(name, list(shapes), cutoff=0.4)
+    found = {key.lower(): shape for key, shape in shapes.items()}.get(name.lower())
+    if found is None:
+        alike = [key for key in shapes if name and name.lower() in key.lower()]
+        near = " or ".join(alike[:4]) or nearest(name, list(shapes), cutoff=0.4)
         hint = f"did you mean {near}?" if near else "the names are listed by: python starter.py show-schema"
         raise CommandError(f"there is no shape '{name[:80]}'; {hint}")
-    print_json(schema_of(shape))
+    print_json(schema_of(found))
 
 
 @app.command("import", rich_help_panel=_DEFINITIONS)
@@ -177,17 +175,10 @@ def _import(file: Path, folder: Path, force: bool, made: set[Path]) -> tuple[dic
 
 
 def _write(target: Path, definition: dict[str, Any], overwrite: bool) -> None:
-    """Whole or not at all; raises FileExistsError where it may not be overwritten."""
+    """Raises FileExistsError where there is a file that may not be overwritten."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    aside.write_text(json.dumps(definition, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    try:
-        if overwrite:
-            aside.replace(target)
-        else:
-            os.link(aside, target)
-    finally:
-        aside.unlink(missing_ok=True)
+    with target.open("w" if overwrite else "x", encoding="utf-8", newline="\n") as file:
+        file.write(json.dumps(definition, indent=2, ensure_ascii=False) + "\n")
 
 
 def _report(result: "ImportResult") -> dict[str, Any]:
@@ -204,25 +195,26 @@ def _report(result: "ImportResult") -> dict[str, Any]:
 
 
 def _show_import(about: dict[str, Any]) -> None:
+    def line(label: str, text: str, style: str | None = None) -> None:
+        out.print(f"  {label:<20} {text}", style=style, markup=False)
+
     out.print(about["file"], style="bold", markup=False)
     for part in about.get("understood", ()):
-        out.print(f"  understood       {_placed(part)} → {part['meaning']}", markup=False)
+        line("understood", f"{_placed(part)} → {part['meaning']}")
     for part in about.get("not_understood", ()):
         near = f"; nearest: {part['nearest']}" if part["nearest"] else ""
-        out.print(
-            f"  not understood   {_placed(part)}: {part['why']}{near}", style="yellow", markup=False
-        )
+        line("not understood", f"{_placed(part)}: {part['why']}{near}", "yellow")
     for part in about.get("carried", ()):
-        out.print(f"  kept as {part['to']:<8} {_placed(part)}", style="dim", markup=False)
+        line(f"kept in {part['to']}", _placed(part), "dim")
     for text in about.get("assumptions", ()):
-        out.print(f"  assumed          {text}", markup=False)
+        line("assumed", text)
     if about["definition"]:
-        out.print(f"  written          {about['definition']}", style="green", markup=False)
-        out.print(f"  next             python starter.py --definition {about['definition']}", markup=False)
+        line("written", about["definition"], "green")
+        line("next", f"python starter.py --definition {about['definition']}")
     for text in about.get("problems", ()):
         complain(f"no definition: {text}", about["file"], "yellow")
     if "draft" in about:
-        out.print("  the draft, to be completed by hand, is shown by --json", markup=False)
+        line("draft", "to be completed by hand: --json shows it")
     if "error" in about:
         complain(about["error"])
 

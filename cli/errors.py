@@ -19,10 +19,12 @@ EXPECTED: Mapping[str, Exit] = {
     "services.market_data.errors.DataError": Exit.USAGE,
     "services.records.errors.RecordsError": Exit.USAGE,
     "services.sandboxes.contract.SandboxRefusal": Exit.USAGE,
+    "services.temporal.replaying.HistoryError": Exit.USAGE,
     "services.artifacts.ArtifactError": Exit.FAILED,
     "services.library.errors.LibraryUnavailable": Exit.FAILED,
     "services.records.errors.RecordsUnavailable": Exit.FAILED,
     "services.sandboxes.contract.SandboxError": Exit.FAILED,
+    "services.tools.errors.AuditUnwritable": Exit.FAILED,
     "services.temporal.connect.TemporalUnreachable": Exit.FAILED,
     "services.temporal.server.ServerError": Exit.FAILED,
     "temporalio.service.RPCError": Exit.FAILED,
@@ -30,12 +32,16 @@ EXPECTED: Mapping[str, Exit] = {
 }
 """Exit codes by the class's full name, nearest class first: nothing is imported to find out what was raised."""
 
+_ASKED_OF_PEOPLE = ("Settings", "ExperimentRequest", "Thresholds", "Costs", "Limits", "Decision")
+"""Shapes that are filled from options and the environment; in any other an invalid value is a bug."""
 _OPTIONS = {"experiment_id": "--id", "memory_mb": "--memory"}
 """Fields of shapes that have another name on the command line."""
 
 
 def exit_of(error: BaseException) -> Exit | None:
     """The exit code of an expected error; None for one that nobody expects, which is a bug."""
+    if type(error).__name__ == "ValidationError" and getattr(error, "title", "") not in _ASKED_OF_PEOPLE:
+        return None
     for kind in type(error).__mro__:
         found = EXPECTED.get(f"{kind.__module__}.{kind.__qualname__}")
         if found is not None:
@@ -93,4 +99,6 @@ def _usage(error: Any) -> str:
 
 def _os_error(error: OSError) -> str:
     what = f"{error.filename}: " if error.filename else ""
-    return f"{what}{error.strerror or error}; check the path, the rights and the disk (GENESIS_HOME says where)"
+    return (
+        f"{what}{error.strerror or error}; check the path, the rights and the disk (GENESIS_HOME says where)"
+    )

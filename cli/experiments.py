@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Most lines.")]
 
-_LOOKING = "Look"
+LOOKING = "Look"
+"""The panel of `--help`."""
 
 
-@app.command("list", rich_help_panel=_LOOKING)
+@app.command("list", rich_help_panel=LOOKING)
 def list_experiments(
     status: Annotated[ExperimentStatus | None, typer.Option(help="Only those in this state.")] = None,
     strategy: Annotated[str | None, typer.Option(help="Only those of this strategy.")] = None,
@@ -31,7 +32,7 @@ def list_experiments(
     _show_rows(rows, as_json, "no such experiment" if status or strategy else "no experiment yet")
 
 
-@app.command(rich_help_panel=_LOOKING)
+@app.command(rich_help_panel=LOOKING)
 def jobs(as_json: Json = False) -> None:
     """Experiments that run, wait or merge."""
     from cli.records import open_records
@@ -62,7 +63,7 @@ def _show_rows(rows: "list[ExperimentRow]", as_json: bool, nothing: str) -> None
     )
 
 
-@app.command(rich_help_panel=_LOOKING)
+@app.command(rich_help_panel=LOOKING)
 def show(experiment: Experiment, as_json: Json = False) -> None:
     """Everything on record of one experiment."""
     from cli.records import row_of
@@ -125,7 +126,7 @@ def show_row(row: "ExperimentRow", as_json: bool) -> None:
         )
 
 
-@app.command(rich_help_panel=_LOOKING)
+@app.command(rich_help_panel=LOOKING)
 def diff(experiment: Experiment, as_json: Json = False) -> None:
     """What an experiment changes in the library."""
     from cli.records import resolve
@@ -140,7 +141,7 @@ def diff(experiment: Experiment, as_json: Json = False) -> None:
         print_diff(text)
 
 
-@app.command(rich_help_panel=_LOOKING)
+@app.command(rich_help_panel=LOOKING)
 def trades(experiment: Experiment, as_json: Json = False) -> None:
     """Every trade: when, where, why, and what it brought."""
     from cli.records import row_of
@@ -174,44 +175,5 @@ def trades(experiment: Experiment, as_json: Json = False) -> None:
                 trade["return_pct"],
             )
             for trade in rows
-        ],
-    )
-
-
-@app.command(rich_help_panel=_LOOKING)
-def audit(
-    experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="Only this strategy.")] = None,
-    event: Annotated[str | None, typer.Option(help="Only this event, for example decision_taken.")] = None,
-    limit: Limit = 100,
-    as_json: Json = False,
-) -> None:
-    """The append-only record of every change of state, with who caused it."""
-    from cli.records import open_records, resolve
-
-    rows = open_records().audit(
-        experiment=resolve(experiment) if experiment is not None else None,
-        strategy=strategy,
-        event=event,
-        limit=limit,
-    )
-    if as_json:
-        print_json({"events": rows})
-        return
-    if not rows:
-        out.print("no such event" if experiment or strategy or event else "nothing has happened yet")
-        return
-    table(
-        ["at", "experiment", "event", "actor", "from", "to"],
-        [
-            (
-                f"{row.at:%Y-%m-%d %H:%M:%S}",
-                row.experiment_id,
-                row.event,
-                row.actor,
-                row.status_before,
-                row.status_after,
-            )
-            for row in rows
         ],
     )

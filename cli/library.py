@@ -125,7 +125,9 @@ def cleanup(
     keep = {row.experiment_id for row in open_records().jobs()}
     if dry_run:
         limit = datetime.now(UTC) - age
-        names = [one.name for one in held.branches() if one.committed_at < limit and one.experiment_id not in keep]
+        names = [
+            one.name for one in held.branches() if one.committed_at < limit and one.experiment_id not in keep
+        ]
     else:
         names = held.cleanup(age, keep)
     if as_json:

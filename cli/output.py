@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from enum import Enum, IntEnum
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -41,7 +41,7 @@ def visible(text: str) -> str:
 class _Console(Console):
     """Shows the control characters of texts instead of obeying them."""
 
-    def render_str(self, text: str, **how: Any) -> Text:  # type: ignore[override]
+    def render_str(self, text: str, **how: Any) -> Text:
         return super().render_str(visible(text), **how)
 
 
@@ -79,25 +79,27 @@ def complain(message: str, label: str = "error", style: str = "red") -> None:
     err.print(Text.assemble((f"{label}:", style), " ", visible(message)))
 
 
-def stop(message: str, code: Exit = Exit.USAGE, *, as_json: bool = False) -> NoReturn:
-    """End with an error that a person can act on."""
+def told(message: str, code: Exit = Exit.USAGE, *, as_json: bool = False) -> Exit:
+    """Say what went wrong, for a person and, where it is asked for, as the JSON object; returns the exit code."""
     if as_json:
         print_json({"error": message})
     complain(message)
-    raise SystemExit(int(code))
+    return code
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """Print rows under their headings; columns of numbers to the right. Not folded where no terminal shows it."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows under their headings; columns that hold numbers to the right. Unfolded where no terminal shows it."""
     given = [list(row) for row in rows]
-    grid = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    grid = Table(box=None, pad_edge=False, header_style="bold")
     for at, name in enumerate(columns):
         held = [row[at] for row in given if row[at] is not None]
-        numbers = bool(held) and all(isinstance(value, int | float) for value in held)
+        numbers = any(isinstance(value, int | float) for value in held)
         grid.add_column(name, justify="right" if numbers else "left", overflow="fold")
     for row in given:
         grid.add_row(*(Text(visible(_cell(value))) for value in row))
-    out.print(grid, **({} if out.is_terminal else {"width": WIDE}))
+    if not out.is_terminal:
+        out.width = WIDE
+    out.print(grid)
 
 
 def _cell(value: Any) -> str:

@@ -22,7 +22,9 @@ def resolve(experiment: str) -> str:
 
 
 def matching(experiment: str) -> list[str]:
-    """The one id on record that begins so, or nothing. CommandError where there are several."""
+    """The one id on record that begins so, or nothing. CommandError where there are several, or nothing was named."""
+    if not experiment.strip():
+        raise CommandError("the experiment's id is empty; see: python starter.py list")
     found = open_records().find(experiment)
     if experiment in found:
         return [experiment]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.app import Json, app
-from cli.output import CommandError, Exit, complain, out, print_json
+from cli.output import CommandError, Exit, complain, out, plain, print_json
 
 
 @app.command(rich_help_panel="Look")
@@ -27,23 +27,29 @@ def replay(
     """
     if (experiment is None) == (file is None):
         raise CommandError("name what to replay: either EXPERIMENT or --file HISTORY.json")
-    from cli.histories import find_history, history_in, replayed
+    from cli.records import matching
+    from services.settings import Settings
+    from services.temporal.replaying import find_history, read_history
+    from services.temporal.replaying import replay as replayed
+    from workflows.experiment import StrategyExperiment
 
     if file is not None:
-        history, source = history_in(file, file.stem), str(file)
+        history, source = read_history(file, file.stem), str(file)
     else:
-        history, source = asyncio.run(find_history(experiment or ""))
-    found = asyncio.run(replayed(history))
+        named = str(experiment)
+        found = matching(named)
+        history, source = asyncio.run(find_history(Settings(), found[0] if found else named))
+    result = asyncio.run(replayed(history, [StrategyExperiment]))
     if as_json:
-        print_json({"experiment_id": history.workflow_id, "source": source, **found})
-    elif found["holds"]:
+        print_json({"experiment_id": history.workflow_id, "source": source} | plain(result))
+    elif result.holds:
         out.print(
-            f"holds: {found['events']} events of {history.workflow_id} replay as they were recorded (from {source})",
+            f"holds: {result.events} events of {history.workflow_id} replay as they were recorded (from {source})",
             markup=False,
         )
     else:
         complain(f"{history.workflow_id} (from {source})", "differs")
-        if event := found["event"]:
-            out.print(f"at event {event['id']}, {event['type']}, {event['time']}", markup=False)
-        out.print(found["problem"], markup=False)
-    raise typer.Exit(Exit.DONE if found["holds"] else Exit.FAILED)
+        if event := result.event:
+            out.print(f"at event {event.id}, {event.type}, {event.time}", markup=False)
+        out.print(result.problem, markup=False)
+    raise typer.Exit(Exit.DONE if result.holds else Exit.FAILED)

@@ -73,7 +73,9 @@ def duration(text: str) -> timedelta:
         raise CommandError(f"--timeout {text!r} is not a duration; write for example 90s, 15m, 1h or 1h30m")
     span = sum(float(part[1]) * _UNITS[part[2]] for part in parts)
     if not LEAST_TIMEOUT < span <= MOST_TIMEOUT:
-        raise CommandError(f"--timeout {text!r} is out of bounds; allowed is more than 1 s and at most 30 days")
+        raise CommandError(
+            f"--timeout {text!r} is out of bounds; allowed is more than 1 s and at most 30 days"
+        )
     return timedelta(seconds=span)
 
 
@@ -143,8 +145,8 @@ async def run(wish: Wish) -> Exit:
     settings = Settings()
     request = request_from(wish, settings)  # first: a typing error needs no server
     async with session(settings, may_embed=not wish.detach) as link:
-        err.print(f"{request.experiment_id}: {link.link.run_url(request.experiment_id)}", markup=False)
         handle = await start(link, request)
+        err.print(f"{request.experiment_id}: {link.link.run_url(request.experiment_id)}", markup=False)
         if wish.detach:
             said = {"experiment_id": request.experiment_id, "url": link.link.run_url(request.experiment_id)}
             if wish.as_json:
@@ -152,7 +154,7 @@ async def run(wish: Wish) -> Exit:
             else:
                 out.print(f"started; watch it with: python starter.py status {request.experiment_id} --watch")
             return Exit.DONE
-        await link.serve_if_nobody_does()
+        await link.serve_if_nobody_does(handle)
         return await see_through(link, handle, as_json=wish.as_json, ask=not wish.as_json)
 
 

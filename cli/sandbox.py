@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from schemas.sandbox import Limits, RunResult, SandboxInfo
     from services.sandboxes import SandboxManager
 
-sandbox = group("sandbox", "Run code apart from everything else, and look after sandboxes.", "Code and sandboxes")
+sandbox = group(
+    "sandbox", "Run code apart from everything else, and look after sandboxes.", "Code and sandboxes"
+)
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
@@ -40,10 +42,10 @@ def _manager(limits: "Limits | None" = None) -> "SandboxManager":
 
 @sandbox.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="A Python file; numpy, pandas, talib and backtesting are there.")],
-    provider: Annotated[
-        Provider | None, typer.Option(help="The first that works where left away.")
-    ] = None,
+    file: Annotated[
+        Path, typer.Argument(help="A Python file; numpy, pandas, talib and backtesting are there.")
+    ],
+    provider: Annotated[Provider | None, typer.Option(help="The first that works where left away.")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, max=3600.0, help="Seconds until it is killed.")] = 60.0,
     memory: Annotated[int, typer.Option(min=64, max=65536, help="MB.")] = 1024,
     as_json: Json = False,

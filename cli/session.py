@@ -1,6 +1,7 @@
 """A command's connection to Temporal, with a server and a worker of its own where there are none."""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -13,6 +14,8 @@ from services.temporal.connect import Connection, connection, is_served
 from workflows.experiment import StrategyExperiment
 
 _PATIENCE = timedelta(seconds=5)
+SHORT_PATIENCE = timedelta(seconds=2)
+"""A worker that lives answers in a fraction of it; one too many does no harm."""
 
 Handle = WorkflowHandle[StrategyExperiment, ExperimentResult]
 
@@ -30,21 +33,29 @@ class Session:
     async def serve(self) -> None:
         """Become the worker, where this process isn't yet."""
         if not self.serves:
-            from worker import (  # loads the strategies' libraries: a second that most commands needn't wait
-                serving,
-            )
+            # loads the strategies' libraries: a second that most commands needn't wait
+            from worker import LOG_FORMAT, serving
 
+            # What the worker has to say is for its log; the person's terminal shows the experiment.
+            log = self.settings.home / "worker.log"
+            log.parent.mkdir(parents=True, exist_ok=True)
+            logging.basicConfig(filename=log, level=logging.WARNING, format=LOG_FORMAT)
             await self._resources.enter_async_context(serving(self.link.client, self.settings))
             self.serves = True
 
-    async def serve_if_nobody_does(self) -> None:
-        if self.link.embedded or not await is_served(self.link.client, self.settings.queue):
+    async def serve_if_nobody_does(self, handle: Handle) -> None:
+        """Become the worker, unless another answers for this run.
+
+        The server remembers pollers for minutes after their end, so one that it knows is asked.
+        """
+        known = not self.link.embedded and await is_served(self.link.client, self.settings.queue)
+        if not known or await self.progress(handle, SHORT_PATIENCE) is None:
             await self.serve()
 
-    async def progress(self, handle: Handle) -> Progress | None:
-        """Where the experiment is; None while nobody answers for it."""
+    async def progress(self, handle: Handle, patience: timedelta = _PATIENCE) -> Progress | None:
+        """Where the experiment is; None where nobody answers for it in time."""
         try:
-            return await handle.query(StrategyExperiment.progress, rpc_timeout=_PATIENCE)
+            return await handle.query(StrategyExperiment.progress, rpc_timeout=patience)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise

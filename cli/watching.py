@@ -38,7 +38,7 @@ async def watch(session: Session, handle: Handle, *, quiet: bool = False) -> See
     if quiet:
         return await _follow(session, handle, lambda progress: None)
     if err.is_terminal:
-        with Live(console=err, refresh_per_second=10, transient=True) as live:
+        with Live(console=err, refresh_per_second=10) as live:
             started = time.monotonic()
             return await _follow(session, handle, lambda progress: live.update(_picture(progress, started)))
     return await _follow(session, handle, _Lines().show)
@@ -69,6 +69,7 @@ class _Lines:
     """One line for each step that ended and each gate that was asked."""
 
     steps: int = 0
+    in_line: str | None = None
     gates: dict[int, int] = field(default_factory=dict)
 
     def show(self, progress: Progress) -> None:
@@ -77,6 +78,9 @@ class _Lines:
             attempt = f" (attempt {entry.attempt})" if entry.attempt > 1 else ""
             err.print(Text(f"{entry.seconds:7.2f} s  {entry.step}{attempt}  {entry.summary}"))
             self.steps += 1
+        if progress.in_line and progress.in_line != self.in_line:
+            err.print(Text(f"           waiting for a sandbox: {progress.in_line}"))
+        self.in_line = progress.in_line
         shown = self.gates.get(progress.attempt, 0)
         for gate in progress.gates[shown:]:
             err.print(Text("           ").append(_gate(gate)))
@@ -85,7 +89,7 @@ class _Lines:
 
 def _gate(gate: GateResult) -> Text:
     sign, style = _SIGNS[gate.outcome]
-    return Text.assemble((f"{sign} {gate.gate:<14}", style), gate.summary)
+    return Text.assemble((f"{sign} {gate.gate:<20}", style), gate.summary)
 
 
 def _picture(progress: Progress, started: float) -> RenderableType:
@@ -99,6 +103,8 @@ def _picture(progress: Progress, started: float) -> RenderableType:
             lines.append(
                 Text(f"✓ {entry.step}{attempt}  {entry.seconds:.2f} s  {entry.summary}", style="dim")
             )
+    if progress.in_line:
+        lines.append(Text(f"  waiting for a sandbox: {progress.in_line}", style="yellow"))
     lines += [Text("    ").append(_gate(gate)) for gate in progress.gates]
     lines += [Text(f"! {notice}", style="yellow") for notice in progress.notices]
     return Group(*lines)

@@ -1,6 +1,7 @@
 """What trades are worth: claims of untrusted code are read, and everything else is recomputed from prices.
 
-The account is backtesting.py's: one position at a time, no margin, a commission on both sides, marked at each close.
+The account is backtesting.py's: one position at a time, no margin, a commission on both sides, the spread in the
+entry's price, marked at each close.
 """
 
 import math
@@ -37,13 +38,13 @@ def read_claims(raw: list[dict[str, Any]], bars: pd.DataFrame, costs: Costs) -> 
     if len(raw) > MOST_TRADES:
         raise ClaimError(f"{len(raw)} trades are claimed; at most {MOST_TRADES} are read")
     lows, highs = bars["Low"].to_numpy(dtype=float), bars["High"].to_numpy(dtype=float)
-    trades = [_read_trade(number, claim, lows, highs) for number, claim in enumerate(raw, start=1)]
+    trades = [_read_trade(number, claim, lows, highs, costs) for number, claim in enumerate(raw, start=1)]
     order = sorted(range(len(trades)), key=lambda index: (trades[index].entry_bar, trades[index].exit_bar))
     _check_account([(index + 1, trades[index]) for index in order], len(bars) - 1, costs)
     return [trades[index] for index in order]
 
 
-def _read_trade(number: int, claim: object, lows: Values, highs: Values) -> Trade:
+def _read_trade(number: int, claim: object, lows: Values, highs: Values, costs: Costs) -> Trade:
     if not isinstance(claim, dict):
         raise ClaimError(f"trade {number} is {_shown(claim)}; expected an object with {', '.join(_KEYS)}")
     if absent := [key for key in _KEYS if key not in claim]:
@@ -57,11 +58,16 @@ def _read_trade(number: int, claim: object, lows: Values, highs: Values) -> Trad
     size, entry_price, exit_price = (
         _positive(number, key, claim[key]) for key in ("size", "entry_price", "exit_price")
     )
-    for key, price, bar in (("entry_price", entry_price, entry), ("exit_price", exit_price, leave)):
-        low, high = float(lows[bar]), float(highs[bar])
+    moved = entry_factor(Side(side), costs)
+    for key, price, bar, factor in (
+        ("entry_price", entry_price, entry, moved),
+        ("exit_price", exit_price, leave, 1.0),
+    ):
+        low, high = float(lows[bar]) * factor, float(highs[bar]) * factor
         if not low * (1 - _TOLERANCE) <= price <= high * (1 + _TOLERANCE):
             raise ClaimError(
                 f"trade {number}: {key} is {price:.10g}, but bar {bar} went from {low:.10g} to {high:.10g}"
+                + (" with the spread" if factor != 1 else "")
             )
     return Trade(
         side=Side(side),
@@ -101,12 +107,13 @@ def _check_account(numbered: list[tuple[int, Trade]], final: int, costs: Costs) 
                 f"trade {number} (bars {trade.entry_bar} to {trade.exit_bar}) overlaps trade {before} "
                 f"(bars {last.entry_bar} to {last.exit_bar}); one position at a time is allowed"
             )
-        price = trade.size * trade.entry_price * (1 + costs.commission)
+        plain = trade.entry_price / entry_factor(trade.side, costs)
+        price = trade.size * (trade.entry_price + plain * costs.commission)
         if price > cash * (1 + _TOLERANCE):
             raise ClaimError(
                 f"trade {number} takes {trade.size:.10g} units for {price:.2f}, but there was only {max(cash, 0):.2f}"
             )
-        cash += _profit(trade, costs)
+        cash += profit(trade, costs)
 
 
 def _shown(value: object) -> str:
@@ -123,6 +130,44 @@ def _shown(value: object) -> str:
 # Money
 
 
+def entry_factor(side: Side, costs: Costs) -> float:
+    """What the spread makes of an entry's price: more for a long, less for a short."""
+    return 1 + costs.at_entry if side is Side.LONG else 1 - costs.at_entry
+
+
+def commissions(trades: Sequence[Trade], costs: Costs) -> float:
+    """What all trades paid, both sides, in currency."""
+    return math.fsum(part for trade in trades for part in _commission(trade, costs))
+
+
+def stress_metrics(trades: Sequence[Trade], bars: pd.DataFrame, costs: Costs) -> Metrics | None:
+    """The figures of the same trades, on the same bars and with the same sizes, at twice the costs.
+
+    Nothing is decided anew: a smaller account would have bought less, and might have been ruined earlier. None where
+    nothing is charged, so that nothing would change.
+    """
+    if costs.free:
+        return None
+    doubled = costs.model_copy(
+        update={
+            "commission": 2 * costs.commission,
+            "spread": 2 * costs.spread,
+            "slippage": 2 * costs.slippage,
+        }
+    )
+    dearer = [
+        trade.model_copy(
+            update={
+                "entry_price": trade.entry_price
+                / entry_factor(trade.side, costs)
+                * entry_factor(trade.side, doubled)
+            }
+        )
+        for trade in trades
+    ]
+    return compute_metrics(dearer, bars, doubled)
+
+
 def _commission(trade: Trade, costs: Costs) -> tuple[float, float]:
     """At entry and at exit."""
     rate = trade.size * costs.commission
@@ -133,7 +178,7 @@ def _direction(trade: Trade) -> int:
     return 1 if trade.side is Side.LONG else -1
 
 
-def _profit(trade: Trade, costs: Costs) -> float:
+def profit(trade: Trade, costs: Costs) -> float:
     """After costs."""
     gross = _direction(trade) * trade.size * (trade.exit_price - trade.entry_price)
     return gross - sum(_commission(trade, costs))
@@ -141,7 +186,7 @@ def _profit(trade: Trade, costs: Costs) -> float:
 
 def _return(trade: Trade, costs: Costs) -> float:
     """Profit as a share of what the entry was worth."""
-    return _profit(trade, costs) / (trade.size * trade.entry_price)
+    return profit(trade, costs) / (trade.size * trade.entry_price)
 
 
 def equity_curve(trades: Sequence[Trade], bars: pd.DataFrame, costs: Costs) -> pd.Series:
@@ -156,7 +201,7 @@ def equity_curve(trades: Sequence[Trade], bars: pd.DataFrame, costs: Costs) -> p
         held = slice(trade.entry_bar, trade.exit_bar)
         signed = _direction(trade) * trade.size
         equity[held] = cash - _commission(trade, costs)[0] + signed * (closes[held] - trade.entry_price)
-        cash += _profit(trade, costs)
+        cash += profit(trade, costs)
         equity[trade.exit_bar :] = cash
     if (ruined := equity <= 0).any():
         equity[int(np.argmax(ruined)) :] = 0.0
@@ -181,7 +226,7 @@ def compute_metrics(trades: Sequence[Trade], bars: pd.DataFrame, costs: Costs) -
     worst = float(drawdown.min())
     growth = float(values[-1] / costs.cash)
     cagr = (growth ** (1 / years) - 1) * 100 if years > 0 else None
-    profits = np.array([_profit(trade, costs) for trade in trades])
+    profits = np.array([profit(trade, costs) for trade in trades])
     returns = np.array([_return(trade, costs) for trade in trades]) * 100
     held = np.array([trade.exit_bar - trade.entry_bar for trade in trades])
     some = len(trades) > 0
@@ -197,7 +242,7 @@ def compute_metrics(trades: Sequence[Trade], bars: pd.DataFrame, costs: Costs) -
         calmar=_finite(cagr / (-worst * 100)) if cagr is not None and worst < 0 else None,
         max_drawdown_pct=worst * 100,
         max_drawdown_bars=_longest(drawdown < 0),
-        exposure_pct=_exposure(trades, len(bars)) * 100,
+        exposure_pct=exposure(trades, len(bars)) * 100,
         trades=len(trades),
         win_rate_pct=float((profits > 0).mean()) * 100 if some else None,
         profit_factor=_profit_factor(returns),
@@ -242,7 +287,7 @@ def _longest(flags: Values) -> int:
     return longest
 
 
-def _exposure(trades: Sequence[Trade], count: int) -> float:
+def exposure(trades: Sequence[Trade], count: int) -> float:
     """Share of bars on which a position was held, entry and exit bar included."""
     exposed = np.zeros(count, dtype=bool)
     for trade in trades:
@@ -288,7 +333,7 @@ def trade_rows(
                 exit_bar=trade.exit_bar,
                 exit_price=trade.exit_price,
                 exit_rule=twin.exit_reason if twin and twin.exit_bar == trade.exit_bar else "unknown",
-                profit=_profit(trade, costs),
+                profit=profit(trade, costs),
                 return_pct=_return(trade, costs) * 100,
             )
         )

@@ -6,16 +6,17 @@ Orders (head of a frame, with its body):
 - `read`: path, limit; answered with the content
 - `list`: limit
 - `run`: argv, timeout, environment; the body is its stdin
-- `trial`: code, entrypoint, data, bars, cash, commission, timeout
+- `trial`: code, entrypoint, data, bars, cash, commission, spread, finalize, timeout
 
-Answers have `ok`; where it is false, `kind` and `message`. An order that isn't understood, or a host that hangs up,
-ends the server and with it everything in its namespace.
+Answers have `ok`; where it is false, `kind` and `message`. A trial finds what was put, and nothing that was left behind
+before it. An order that isn't understood, a host that hangs up, or the end of the sandbox's life ends the server and
+with it everything in its namespace.
 """
 
 import os
 import sys
 
-from harness.confine import Config, protect_server
+from harness.confine import Config, limit_life, protect_server
 from harness.processes import Processes, kill_everything
 from harness.wire import HostGone, read_frame, write_frame
 from harness.workspace import Refused, Workspace
@@ -37,12 +38,13 @@ ENVIRONMENT = {
 def serve(config: Config) -> None:
     """Reads orders from stdin and answers on stdout until stdin ends."""
     protect_server(config.user)
+    limit_life(config.life)
     source, sink = _take_streams()
     # only now: no library runs before the privileges are gone
     from harness import engine, trial
 
     engine.warm_up()
-    workspace = Workspace(config.workspace)
+    workspace = Workspace(config.workspace, config.scratch)
     processes = Processes(config, workspace, source)
     server = _Server(config, workspace, processes, engine, trial)
     write_frame(sink, {"ok": True, "pid": os.getpid(), "user": os.getuid(), "python": sys.version.split()[0]})
@@ -118,6 +120,7 @@ class _Server:
         return {"ok": True} | outcome.head(), outcome.body()
 
     def _trial(self, order: dict, _: bytes) -> tuple[dict, bytes]:
+        self._workspace.clear()
         source, _digest = self._workspace.read_put(order["code"], SOURCE_LIMIT)
         bars = self._read_bars(order["data"]).iloc[: order["bars"]]
 

@@ -1,4 +1,4 @@
-"""One trial: load the strategy's module, run the backtest, report trades or where it failed. Runs in a child.
+"""One trial: load the strategy's module, run the backtest, report what it came to or where it failed. Runs in a child.
 
 Untrusted code shares this process. What it reports is a claim, checked by whoever asked for it.
 """
@@ -42,8 +42,8 @@ def run_trial(
         strategy = _load(path, source, entrypoint)
         stage = "run"
         reporter.say({"stage": stage})
-        trades = run_backtest(bars, strategy, order["cash"], order["commission"])
-        reporter.say({"trades": trades})
+        account = {key: order[key] for key in ("cash", "commission", "spread", "finalize")}
+        reporter.say(run_backtest(bars, strategy, **account))
         return 0
     except BaseException as error:  # noqa: BLE001 - SystemExit too: the strategy's failure is a value
         reporter.say({"error": {"stage": stage} | _described(error, path)})

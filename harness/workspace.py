@@ -4,6 +4,9 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
+
+from harness.clearing import clear_directory
 
 DEEPEST = 32
 READABLE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -18,11 +21,13 @@ class Refused(Exception):
 
 
 class Workspace:
-    """Files below `root`. What was put from outside is remembered by digest, so that a change of it is noticed."""
+    """Files below `root`. What was put from outside is remembered by digest, so that a change of it is noticed.
+    `scratch` are the other places where the sandbox's code can write."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, scratch: Sequence[str] = ()) -> None:
         self.root = root
-        self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._root = _open_place(root)
+        self._scratch = [_open_place(place) for place in scratch]
         self._digests = {}
 
     def put(self, path: str, content: bytes, append: bool) -> None:
@@ -82,6 +87,19 @@ class Workspace:
             raise Refused("changed", f"'{path}' was changed inside the sandbox after it had been put there")
         return content, digest
 
+    def clear(self) -> None:
+        """Removes what was not put from outside, in all writable places. Only while no process but this one lives in
+        the sandbox: nothing may move meanwhile. Raises Refused (changed) where something can't be removed.
+        """
+        kept = set(self._digests)
+        ways = {path[:end] for path in kept for end, letter in enumerate(path) if letter == "/"}
+        try:
+            for place in self._scratch:
+                clear_directory(place)
+            clear_directory(self._root, kept, ways)
+        except OSError as error:
+            raise Refused("changed", f"the workspace can't be cleared: {error.strerror}") from error
+
     def entries(self, limit: int) -> list[dict]:
         """Entries below the root: path, kind (file, directory, link, other) and size; at most `limit` of them, and none
         below the deepest level that is looked into. What is no UTF-8 in a name is written with backslashes.
@@ -108,9 +126,8 @@ class Workspace:
             os.close(directory)
 
     def full(self) -> bool:
-        """Whether no block or no inode is left."""
-        status = os.fstatvfs(self._root)
-        return status.f_bavail == 0 or (status.f_files > 0 and status.f_ffree == 0)
+        """Whether no block or no inode is left in one of the writable places."""
+        return any(map(_full, (self._root, *self._scratch)))
 
     def _open_parent(self, path: str, make: bool) -> tuple[int, str]:
         """A descriptor of the file's directory, opened step by step without following links, and the file's name."""
@@ -138,6 +155,15 @@ class Workspace:
             return
         except IsADirectoryError as error:
             raise Refused("not_regular", f"'{path}' is a directory") from error
+
+
+def _open_place(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _full(place: int) -> bool:
+    status = os.fstatvfs(place)
+    return status.f_bavail == 0 or (status.f_files > 0 and status.f_ffree == 0)
 
 
 def _exists(name: str, directory: int) -> bool:

@@ -8,13 +8,13 @@ import keyword
 import re
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from schemas.base import Shape
 
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION: Final = "2.0"
 
 INTERVALS = ("1m", "2m", "5m", "15m", "30m", "1h", "2h", "4h", "1d", "1wk", "1mo")
 """Bar lengths, shortest first."""

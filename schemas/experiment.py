@@ -132,6 +132,8 @@ class Progress(Shape):
     recommendation: Recommendation | None = None
     waiting_until: UtcTime | None = None
     timeline: list[TimelineEntry] = []
+    in_line: str | None = None
+    """Its place in the line for a sandbox, in words, while it waits for one."""
     notices: list[str] = []
     """Refused messages, retries worth knowing: newest last, at most 20."""
 

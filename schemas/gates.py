@@ -15,7 +15,10 @@ class Gate(StrEnum):
     RUNS = "runs"
     DETERMINISTIC = "deterministic"
     TRADES = "trades"
+    SCORE_VERIFIED = "score_verified"
     CONFORMS = "conforms"
+    NO_LOOKAHEAD = "no_lookahead"
+    HONOURS_RISK_LIMITS = "honours_risk_limits"
 
 
 class Outcome(StrEnum):
@@ -41,6 +44,9 @@ class GateReport(Shape):
     attempt: int
     gates: list[GateResult]
     metrics: Metrics | None = None
+    """Recomputed; None where the trades can't be true."""
+    stressed: Metrics | None = None
+    """The same bars and sizes at twice the costs; None where nothing is charged."""
     trades: Digest | None = None
     """Artifact: JSON list of TradeRow."""
     output: Digest | None = None

@@ -13,7 +13,7 @@ class Event(Shape):
 
     Events: experiment_opened, step_started, code_generated, code_validated, sandbox_created, sandbox_preserved,
     sandbox_cleaned_up, gates_judged, fix_made, recommended, decision_awaited, decision_taken, decision_refused,
-    merge_started, merged, rolled_back, cancelled, failed, dry_run_ended, report_written, experiment_closed.
+    merge_started, merged, rolled_back, cancelled, failed, dry_run_ended, report_written, queued, experiment_closed, swept.
     """
 
     event_id: str
@@ -88,7 +88,7 @@ class LeaseRow(Shape):
     """A resource that exists or may exist: written before it is made, released once it is gone."""
 
     kind: str
-    """sandbox, branch, workspace or token."""
+    """sandbox, branch, workspace, token; or turn, a place in the line for a sandbox."""
     name: str
     experiment_id: str
     host: str

@@ -79,6 +79,10 @@ class TrialOrder(Shape):
     """Path of the canonical CSV in the workspace."""
     cash: float = 1_000_000.0
     commission: float = 0.0
+    spread: float = 0.0
+    """Of the price, paid at entry."""
+    finalize: bool = True
+    """Whether what is open at the end is closed there."""
     bars: int | None = None
     """Only the first so many bars; None for all."""
 
@@ -93,8 +97,16 @@ class TrialError(Shape):
 
 
 class TrialResult(Shape):
-    """One trial's outcome. `trades` is what untrusted code claims: raw dictionaries, to be checked by the judge."""
+    """One trial's outcome. All but `run` is what untrusted code claims: raw, to be checked by the judge."""
 
     run: RunResult
     trades: list[dict[str, Any]] | None = None
+    open: list[Any] = []
+    """Trades that were left open at the end."""
+    book: list[Any] = []
+    """The orders that stood as bars opened (domain.book)."""
+    stats: dict[str, Any] = {}
+    """Figures that the engine computed itself."""
+    indicators: list[Any] = []
+    """What the strategy computed: name, rows, float64 values in base64."""
     error: TrialError | None = None

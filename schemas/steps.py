@@ -94,6 +94,20 @@ class SandboxLease(Shape):
     """The task queue of the host that holds it."""
 
 
+class SandboxesBusy(Shape):
+    """No sandbox yet: the experiment stands in line. Ask again; whoever doesn't for a while is passed over."""
+
+    place: Annotated[int, Field(ge=1)]
+    """1 comes next."""
+    host: str
+    """Who was asked, and has no room for this place."""
+    most: Annotated[int, Field(ge=1)]
+    """How many sandboxes that host may have."""
+
+
+LeaseAnswer = SandboxLease | SandboxesBusy
+
+
 class TryOutInput(Shape):
     experiment_id: str
     sandbox_id: str

@@ -61,10 +61,27 @@ class TradeRow(Shape):
 
 
 class Costs(Shape):
-    """What trading costs. `commission` is a share of each side's value (0.002 is 0.2 %)."""
+    """What trading costs, as shares (0.002 is 0.2 %). None of it depends on the size of an order.
+
+    Commission is paid on each side's value. The spread is paid once a trade, slippage once a fill: both move the entry
+    price, up for a long and down for a short, by `spread + 2 * slippage`; exits are at the plain price.
+    """
 
     cash: Annotated[float, Field(gt=0)] = 1_000_000.0
     commission: Annotated[float, Field(ge=0, lt=0.1)] = 0.0
+    spread: Annotated[float, Field(ge=0, lt=0.1)] = 0.0
+    """Between bid and ask."""
+    slippage: Annotated[float, Field(ge=0, lt=0.1)] = 0.0
+    """Lost at each fill."""
+
+    @property
+    def at_entry(self) -> float:
+        """The share by which an entry is dearer than its price."""
+        return self.spread + 2 * self.slippage
+
+    @property
+    def free(self) -> bool:
+        return not (self.commission or self.at_entry)
 
 
 class Metrics(Shape):

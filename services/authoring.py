@@ -5,7 +5,6 @@ Every commit is found again by its key, so that a step that is repeated returns 
 
 from datetime import UTC, datetime, timedelta
 
-from domain.code_policy import check_code, describe_code
 from domain.definitions import DefinitionError, definition_digest
 from domain.rules.errors import RuleError
 from schemas.code import Finding, FixOrder, GeneratedCode, GenerateOrder, Severity
@@ -22,6 +21,7 @@ from schemas.steps import (
     ValidateInput,
 )
 from services.artifacts import Artifacts
+from services.code_reading import check_code, describe_code
 from services.engines import CannotFix, EngineError, Engines
 from services.formatter import FormatError, format_code
 from services.library import Library, LibraryError

@@ -1,4 +1,4 @@
-"""isort, then black, in process."""
+"""isort, then black, in a child process with limits: on some texts they take minutes."""
 
 import ast
 import re
@@ -6,8 +6,11 @@ import re
 import black
 import isort
 from black.mode import TargetVersion
-from black.parsing import ASTSafetyError, InvalidInput
 from black.report import NothingChanged
+
+from domain.code_policy import check_size
+from services.bounded import CallRefused
+from services.code_reading import READING
 
 LINE_LENGTH = 100
 
@@ -25,21 +28,36 @@ class FormatError(ValueError):
 
 
 def format_code(source: str) -> str:
-    """The same code, formatted; formatting it again changes nothing. Raises FormatError for what can't be parsed.
+    """The same code, formatted; formatting it again changes nothing. Raises FormatError for what can't be parsed, and
+    for what can't be formatted within the limits.
 
     black compares the trees before and after, so that formatting never changes what code does.
     """
+    if (too_long := check_size(source)) is not None:
+        raise FormatError(1, f"{too_long.message}; {too_long.instead}")
+    try:
+        answer = READING.call("services.formatter:format_here", source)
+    except CallRefused as refused:
+        raise FormatError(1, f"{refused}; write shorter, plainer statements") from refused
+    if "text" in answer:
+        return str(answer["text"])
+    raise FormatError(answer["line"], answer["message"])
+
+
+def format_here(source: str) -> dict[str, str | int]:
+    """In the child: `text`, or `line` and `message` of what stands against it."""
     try:
         ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        line = getattr(error, "lineno", None) or 1
-        raise FormatError(line, f"Python can't read it ({getattr(error, 'msg', None) or error})") from error
+        message = f"Python can't read it ({getattr(error, 'msg', None) or error})"
+        return {"line": getattr(error, "lineno", None) or 1, "message": message}
     try:
         text = isort.code(source, config=_ISORT)
-        return black.format_file_contents(text, fast=False, mode=_BLACK)
+        return {"text": black.format_file_contents(text, fast=False, mode=_BLACK)}
     except NothingChanged:
-        return text
-    except (InvalidInput, ASTSafetyError, isort.exceptions.ISortError, RecursionError) as error:
+        return {"text": text}
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - either may fall over an odd text in a way of its own
         found = _PLACE.search(str(error))
-        line = int(found[1]) if found else 1
-        raise FormatError(line, str(error)[:200]) from error
+        return {"line": int(found[1]) if found else 1, "message": str(error)[:200] or type(error).__name__}

@@ -29,3 +29,8 @@ def host_slot(folder: Path, host: str) -> Iterator[str]:
         finally:
             os.close(handle)
         return
+
+
+def machine_of(name: str) -> str:
+    """The machine of a worker's name: all of it but the number."""
+    return name.rpartition("-")[0]

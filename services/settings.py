@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     """Docker's runtime (runc, runsc …); the daemon's default where empty."""
     sandboxes_ready: Annotated[int, Field(ge=0, le=16)] = 1
     """Sandboxes kept started, for the next experiment."""
+    max_sandboxes: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default_factory=lambda: max(2, 2 * len(os.sched_getaffinity(0)))
+    )
+    """Sandboxes at the same time on this host, over all its workers; experiments that find none free stand in line."""
     max_activities: Annotated[int, Field(ge=2, le=200)] = 8
     """Steps one worker carries out at the same time."""
     temporal_ui: str = ""

@@ -1,35 +1,41 @@
-"""Trying code out: trials in a sandbox, judged outside it.
+"""Trying code out: sandboxes leased and given back, and the trials in them, which are judged outside (judging)."""
 
-Nothing that the sandbox says is believed: it claims trades; bars, prices and metrics are recomputed here, and the
-trades are compared with those that the definition's own rules imply.
-"""
-
-import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import pandas as pd
-
-from domain.conform import compare_trades
-from domain.definitions import DefinitionError, read_rulebook
-from domain.expected import expected_trades, explain_no_trades
-from domain.scoring import ClaimError, compute_metrics, read_claims, trade_rows
-from schemas.gates import Gate, GateReport, GateResult, Outcome
-from schemas.sandbox import TrialOrder, TrialResult
-from schemas.steps import LeaseInput, SandboxGone, SandboxLease, SandboxRef, TryOutInput
-from schemas.trading import Trade
+from domain.definitions import DefinitionError
+from schemas.gates import GateReport
+from schemas.sandbox import RunResult, TrialError, TrialOrder, TrialResult
+from schemas.steps import (
+    LeaseAnswer,
+    LeaseInput,
+    SandboxesBusy,
+    SandboxGone,
+    SandboxLease,
+    SandboxRef,
+    TryOutInput,
+)
 from services.artifacts import ArtifactMissing, Artifacts
 from services.authoring import code_path
+from services.hosts import machine_of
+from services.judging import CODE_FILE, Judge, RunTrial
 from services.library import Library, LibraryError
+from services.line import TURN, Line
 from services.market_data import MarketData
 from services.records import Records
-from services.sandboxes import SandboxLost, SandboxManager, SandboxUnavailable
+from services.sandboxes import (
+    Sandbox,
+    SandboxesFull,
+    SandboxLost,
+    SandboxManager,
+    SandboxRefusal,
+    SandboxUnavailable,
+)
 
 SANDBOX = "sandbox"
-CODE_FILE = "strategy.py"
+EXPERIMENT, HOST = "genesis.experiment", "genesis.host"
+"""Labels of a leased sandbox: whose it is, and the worker that holds it (services/hosts.py)."""
 DATA_FILE = "data.csv"
-MOST_DETAILS = 10
 
 
 class TryOuts:
@@ -60,19 +66,36 @@ class TryOuts:
         self._records = records
         self._host = host
         self._queue = queue
+        self._line = Line(records)
+        self._spent: set[str] = set()
+        """Sandboxes that have seen code run: what it left there must not reach another commit's trials."""
 
-    def lease(self, order: LeaseInput, on_wait: Callable[[], None]) -> SandboxLease:
-        """Row first, then the sandbox; the same round finds its own again."""
+    def lease(self, order: LeaseInput, on_wait: Callable[[], None]) -> LeaseAnswer:
+        """Row first, then the sandbox; the same round finds its own again. Where there is no room for it, a place in
+        the line: who came first is first."""
         name = f"{order.experiment_id}.{order.round}"
+        stands = False
+        if not self._sandboxes.holds(name):
+            for earlier in range(1, order.round):  # lost, and yet it may take the room
+                self._sandboxes.release(f"{order.experiment_id}.{earlier}")
+            ahead, stands = self._line.look(name)
+            room = self._sandboxes.room()
+            if room is not None and ahead >= room:
+                return self._busy(name, order.experiment_id)
         expires = datetime.now(UTC) + timedelta(seconds=order.lease_seconds)
         self._records.open_lease(SANDBOX, name, order.experiment_id, self._host, expires)
-        sandbox = self._sandboxes.lease(
-            name,
-            provider=order.provider,
-            limits=order.limits,
-            labels={"genesis.experiment": order.experiment_id},
-            on_wait=on_wait,
-        )
+        try:
+            sandbox = self._sandboxes.lease(
+                name,
+                provider=order.provider,
+                limits=order.limits,
+                labels={EXPERIMENT: order.experiment_id, HOST: self._host},
+                on_wait=on_wait,
+            )
+        except SandboxesFull:
+            return self._busy(name, order.experiment_id)
+        if stands:
+            self._line.leave(name)
         return SandboxLease(
             sandbox_id=name,
             provider=sandbox.info.provider,
@@ -80,166 +103,74 @@ class TryOuts:
             queue=self._queue,
         )
 
+    def _busy(self, name: str, experiment_id: str) -> SandboxesBusy:
+        place = self._line.stand(name, experiment_id, self._host)
+        return SandboxesBusy(place=place, host=machine_of(self._host), most=self._sandboxes.most or 1)
+
     def destroy(self, ref: SandboxRef) -> SandboxGone:
-        """Every sandbox that the experiment leased here; absent ones are no error."""
+        """Every sandbox that the experiment leased here, and its turn; absent ones are no error.
+
+        The lease of one on another machine stays open: only that machine, or the sweep, knows that it is gone.
+        """
         existed, seconds, peak = False, 0.0, None
         for lease in self._records.leases(open_only=True, experiment=ref.experiment_id):
+            if lease.kind == TURN:
+                self._line.leave(lease.name)
             if lease.kind != SANDBOX:
                 continue
             released = self._sandboxes.release(lease.name)
             if released is not None:
                 existed, seconds, peak = True, released.seconds, released.peak_memory_mb
-            self._records.release_lease(SANDBOX, lease.name)
+            if machine_of(lease.host) == machine_of(self._host):
+                self._records.release_lease(SANDBOX, lease.name)
+            self._spent.discard(lease.name)
         return SandboxGone(existed=existed, seconds=seconds, peak_memory_mb=peak)
 
     def try_out(self, order: TryOutInput, on_wait: Callable[[], None]) -> GateReport:
         """Ask every gate. Failing gates are values; SandboxLost asks for another sandbox."""
-        sandbox = self._sandboxes.get(order.sandbox_id)
+        sandbox = self._unspent(order, on_wait)
         code = self._library.read(order.commit, code_path(order.definition.name))
-        sandbox.put({CODE_FILE: code.encode(), DATA_FILE: self._artifacts.get(order.data)})
+        trial = trials_in(sandbox, code, self._artifacts.get(order.data), order, on_wait)
+        judge = Judge(order, code, self._market.bars(order.data), self._artifacts)
+        return judge.judge(judge.run_trials(trial))
 
-        def trial() -> TrialResult:
-            return sandbox.trial(
-                TrialOrder(
-                    code=CODE_FILE,
-                    entrypoint=order.entrypoint,
-                    data=DATA_FILE,
-                    cash=order.costs.cash,
-                    commission=order.costs.commission,
-                ),
-                timeout=order.trial_timeout,
-                on_wait=on_wait,
-            )
+    def _unspent(self, order: TryOutInput, on_wait: Callable[[], None]) -> Sandbox:
+        """The leased sandbox; once code has run in it, a new one in its place, under the same lease.
 
-        return _Judge(order, self._market.bars(order.data), self._artifacts).judge(trial)
+        A strategy that was run on all the data could leave it behind for the runs that must not know it.
+        """
+        sandbox = self._sandboxes.get(order.sandbox_id)
+        if order.sandbox_id in self._spent:
+            sandbox = self._sandboxes.renew(order.sandbox_id, on_wait=on_wait)
+        self._spent.add(order.sandbox_id)
+        return sandbox
 
 
-class _Judge:
-    """Asks the gates of one try-out in their order; the first that fails leaves the later ones unasked."""
+def trials_in(
+    sandbox: Sandbox, code: str, data: bytes, order: TryOutInput, on_wait: Callable[[], None] | None = None
+) -> RunTrial:
+    """Trials of `code` that hold only the first so many bars of `data`, a canonical CSV: the rest isn't there.
 
-    def __init__(self, order: TryOutInput, bars: pd.DataFrame, artifacts: Artifacts) -> None:
-        self._order = order
-        self._bars = bars
-        self._artifacts = artifacts
-        self._gates: list[GateResult] = [order.valid]
-        self._outputs: list[str] = []
-        self._clock = time.perf_counter()
+    Code and data are put anew each time; where the strategy made that impossible, this is its failure.
+    """
+    lines = data.splitlines(keepends=True)
 
-    def judge(self, trial: Callable[[], TrialResult]) -> GateReport:
-        trades = self._ran(trial())
-        if trades is not None and not self._asked_again(trial(), trades):
-            trades = None
-        return self._report(trades)
-
-    def _ran(self, result: TrialResult) -> list[Trade] | None:
-        self._outputs.append(_printed(result))
-        error = result.error
-        if error is not None and error.stage == "load":
-            self._fail(Gate.LOADS, f"{error.type}: {error.message}", _where(result))
-            return None
-        self._pass(Gate.LOADS, f"{self._order.entrypoint} is a Strategy")
-        if error is not None:
-            self._fail(Gate.RUNS, f"{error.type}: {error.message}", _where(result))
-            return None
-        try:
-            trades = read_claims(result.trades or [], self._bars, self._order.costs)
-        except ClaimError as claim:
-            self._fail(Gate.RUNS, f"what the run claims can't be: {claim}", [])
-            return None
-        self._pass(Gate.RUNS, f"{len(self._bars)} bars, start to end")
-        return trades
-
-    def _asked_again(self, result: TrialResult, first: list[Trade]) -> bool:
-        self._outputs.append(_printed(result))
-        if result.error is not None:
-            reason = f"{result.error.type}: {result.error.message}"
-            self._fail(Gate.DETERMINISTIC, f"the second run failed where the first did not: {reason}", [])
-            return False
-        try:
-            again = read_claims(result.trades or [], self._bars, self._order.costs)
-        except ClaimError as claim:
-            self._fail(Gate.DETERMINISTIC, f"the second run claims what can't be: {claim}", [])
-            return False
-        if again != first:
-            self._fail(Gate.DETERMINISTIC, "two runs gave different trades", _difference(first, again))
-            return False
-        self._pass(Gate.DETERMINISTIC, "two runs, the same trades")
-        return True
-
-    def _report(self, trades: list[Trade] | None) -> GateReport:
-        order, bars = self._order, self._bars
-        metrics = rows_digest = None
-        if trades is not None:
-            rulebook = read_rulebook(order.definition)
-            expected = expected_trades(order.definition, rulebook, bars, order.costs)
-            metrics = compute_metrics(trades, bars, order.costs)
-            rows = trade_rows(trades, expected, bars, order.costs)
-            rows_digest = self._artifacts.put_json([row.model_dump(mode="json") for row in rows])
-            if trades:
-                self._pass(Gate.TRADES, f"{len(trades)} trades")
-            elif expected:
-                self._fail(Gate.TRADES, f"no trade, where the rules imply {len(expected)}", [])
-            else:
-                why = explain_no_trades(order.definition, rulebook, bars)
-                self._fail(Gate.TRADES, "no trade, and the rules imply none on this data", why)
-            mismatches = compare_trades(expected, trades, order.definition, rulebook, bars)
-            if mismatches:
-                texts = [str(mismatch) for mismatch in mismatches]
-                self._fail(Gate.CONFORMS, texts[0], texts[1:])
-            else:
-                self._pass(Gate.CONFORMS, f"all {len(expected)} trades are those that the rules imply")
-        asked = {gate.gate for gate in self._gates}
-        for gate in Gate:
-            if gate not in asked:
-                self._gates.append(
-                    GateResult(gate=gate, outcome=Outcome.NOT_RUN, summary="an earlier gate failed")
-                )
-        printed = "\n".join(filter(None, self._outputs))
-        return GateReport(
-            commit=order.commit,
-            attempt=order.attempt,
-            gates=self._gates,
-            metrics=metrics,
-            trades=rows_digest,
-            output=self._artifacts.put(printed.encode()) if printed else None,
+    def trial(bars: int | None) -> TrialResult:
+        held = data if bars is None else b"".join(lines[: bars + 1])
+        asked = TrialOrder(
+            code=CODE_FILE,
+            entrypoint=order.entrypoint,
+            data=DATA_FILE,
+            cash=order.costs.cash,
+            commission=order.costs.commission,
+            spread=order.costs.at_entry,
+            finalize=bars is None,
         )
+        try:
+            sandbox.put({CODE_FILE: code.encode(), DATA_FILE: held})
+            return sandbox.trial(asked, timeout=order.trial_timeout, on_wait=on_wait)
+        except SandboxRefusal as refusal:
+            problem = TrialError(stage="run", type="Spoilt", message=f"its sandbox was spoilt: {refusal}")
+            return TrialResult(run=RunResult(exit_code=None), error=problem)
 
-    def _pass(self, gate: Gate, summary: str) -> None:
-        self._gates.append(self._result(gate, Outcome.PASSED, summary, []))
-
-    def _fail(self, gate: Gate, summary: str, details: list[str]) -> None:
-        self._gates.append(self._result(gate, Outcome.FAILED, summary, details))
-
-    def _result(self, gate: Gate, outcome: Outcome, summary: str, details: list[str]) -> GateResult:
-        now = time.perf_counter()
-        seconds, self._clock = round(now - self._clock, 4), now
-        return GateResult(
-            gate=gate,
-            outcome=outcome,
-            summary=summary[:500],
-            details=[d[:1000] for d in details[:MOST_DETAILS]],
-            seconds=seconds,
-        )
-
-
-def _where(result: TrialResult) -> list[str]:
-    line = result.error.line if result.error else None
-    return ([f"strategy.py, line {line}"] if line else []) + _tail(result.run.stderr)
-
-
-def _tail(text: str, lines: int = 5) -> list[str]:
-    return [line for line in text.splitlines() if line.strip()][-lines:]
-
-
-def _printed(result: TrialResult) -> str:
-    return result.run.stdout + result.run.stderr
-
-
-def _difference(first: list[Trade], again: list[Trade]) -> list[str]:
-    for number, (one, other) in enumerate(zip(first, again, strict=False), start=1):
-        if one != other:
-            return [
-                f"trade {number}: {json.dumps(one.model_dump())}",
-                f"then: {json.dumps(other.model_dump())}",
-            ]
-    return [f"{len(first)} trades, then {len(again)}"]
+    return trial

@@ -63,6 +63,9 @@ DOMAIN_NEEDS: Mapping[str, frozenset[str]] = {
     "domain.indicators": frozenset({"numpy", "pandas"}),
     "domain.expected": frozenset({"numpy", "pandas"}),
     "domain.conform": frozenset({"pandas"}),
+    "domain.book": frozenset({"numpy", "pandas"}),
+    "domain.lookahead": frozenset({"numpy", "pandas"}),
+    "domain.risk_honoured": frozenset({"pandas"}),
     "domain.scoring": frozenset({"numpy", "pandas"}),
 }
 """Modules (or packages) of domain that need more than the standard library, schemas and pydantic."""

@@ -11,7 +11,14 @@ with workflow.unsafe.imports_passed_through():
     from activities.trying import Trying
     from schemas.experiment import ExperimentRequest
     from schemas.gates import GateReport, GateResult
-    from schemas.steps import Committed, LeaseInput, SandboxLease, SandboxRef, TryOutInput
+    from schemas.steps import (
+        Committed,
+        LeaseInput,
+        SandboxesBusy,
+        SandboxLease,
+        SandboxRef,
+        TryOutInput,
+    )
     from workflows import timing
     from workflows.journal import Journal
     from workflows.undo import Undo
@@ -96,13 +103,31 @@ class Bench:
             round=self._rounds,
             lease_seconds=self._lease_seconds(),
         )
-        self.lease = await workflow.execute_activity_method(
-            Trying.lease_sandbox, order, summary=f"round {self._rounds}", **timing.LEASE
-        )
+        self.lease = await self._granted(order)
         self._lost = False
         self._check()
         self._journal.emit("sandbox_created", sandbox_id=self.lease.sandbox_id, provider=self.lease.provider)
         return self.lease
+
+    async def _granted(self, order: LeaseInput) -> SandboxLease:
+        """The lease. While every sandbox is in use the run stands in line, and tells its place."""
+        place, since = 0, workflow.now()
+        while True:
+            answer = await workflow.execute_activity_method(
+                Trying.lease_sandbox, order, summary=f"round {order.round}", **timing.LEASE
+            )
+            if isinstance(answer, SandboxLease):
+                self._journal.in_line = None
+                return answer
+            self._check()
+            if not place:
+                self._journal.emit("queued", place=answer.place, host=answer.host, most=answer.most)
+            if answer.place != place:
+                place, since = answer.place, workflow.now()
+            self._journal.in_line = _in_words(answer)
+            self._journal.show()
+            pause = timing.line_pause(place, answer.most, workflow.now() - since)
+            await workflow.sleep(pause, summary=self._journal.in_line)
 
     async def _destroy(self) -> None:
         """On the host that holds it; where that is lost, any worker releases what it can reach."""
@@ -111,6 +136,7 @@ class Bench:
             gone = await workflow.execute_activity_method(
                 Trying.destroy_sandbox,
                 ref,
+                summary=lease.sandbox_id if lease else "whatever was leased",
                 task_queue=lease.queue if lease else None,
                 schedule_to_start_timeout=timing.HOST_PICKUP if lease else None,
                 **timing.UNDO,
@@ -128,6 +154,12 @@ class Bench:
                 seconds=gone.seconds,
                 peak_memory_mb=gone.peak_memory_mb,
             )
+
+
+def _in_words(busy: SandboxesBusy) -> str:
+    last = busy.place % 10 if busy.place % 100 not in (11, 12, 13) else 0
+    place = f"{busy.place}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
+    return f"{place} in line; all sandboxes of {busy.host} are in use, it may have {busy.most}"
 
 
 def _host_is_gone(error: ActivityError) -> bool:

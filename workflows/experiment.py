@@ -89,7 +89,6 @@ class StrategyExperiment:
             await self._try_out()
             if not self._can_fix() or not await self._fix():
                 break
-        await self._bench.clear()
         self._recommend()
         if await self._decide():
             await self._merge()
@@ -258,6 +257,7 @@ class StrategyExperiment:
         if policy is ApprovalPolicy.AUTO and found.verdict is Verdict.MERGE:
             return True
         with self._journal.step(Step.DECIDE):
+            await self._bench.clear()
             await self._write_report()
             self._journal.waiting_until = self._deadline
             self._journal.emit("decision_awaited", ExperimentStatus.WAITING, commit=self._journal.judged)
@@ -338,7 +338,9 @@ class StrategyExperiment:
         """Wait for the story's end, the deadline, or a word to stop; what the run has to raise in the end."""
         try:
             await workflow.wait_condition(
-                lambda: story.done() or self._desk.stop is not None, timeout=self._deadline - workflow.now()
+                lambda: story.done() or self._desk.stop is not None,
+                timeout=self._deadline - workflow.now(),
+                timeout_summary="the experiment's deadline",
             )
         except builtins.TimeoutError:
             self._desk.stop = self._desk.stop or Ending(
@@ -395,7 +397,7 @@ class StrategyExperiment:
         )
         try:
             self._papers = await workflow.execute_activity_method(
-                Recording.write_report, order, **timing.PAPERS
+                Recording.write_report, order, summary=f"{order.result.status}", **timing.PAPERS
             )
         except ActivityError as error:
             self._check()

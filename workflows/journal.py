@@ -55,6 +55,7 @@ class Journal:
         self.gates: list[GateResult] = []
         self.recommendation: Recommendation | None = None
         self.waiting_until: datetime | None = None
+        self.in_line: str | None = None
         self.timeline: list[TimelineEntry] = []
         self.notices: list[str] = []
 
@@ -115,6 +116,7 @@ class Journal:
             gates=self.gates,
             recommendation=self.recommendation,
             waiting_until=self.waiting_until,
+            in_line=self.in_line,
             timeline=self.timeline,
             notices=self.notices,
         )

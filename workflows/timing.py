@@ -1,5 +1,6 @@
 """Timeouts and retries, by name, and the activity options made of them. No number stands anywhere else."""
 
+import math
 from datetime import timedelta
 from typing import TypedDict
 
@@ -27,12 +28,26 @@ LEASE_GRACE = timedelta(minutes=15)
 HOST_PICKUP = timedelta(seconds=30)
 """How long a sandbox's own host may leave a step lying before the host is given up."""
 
-TRIALS_PER_TRY_OUT = 2
+TRIALS_PER_TRY_OUT = 8
+"""Six on parts of the data, two on all of it."""
 TRIALS_MARGIN = timedelta(seconds=60)
 """Beside the trials' own time: putting files, judging."""
 
 SANDBOX_ROUNDS = 5
 """How often a lost sandbox is replaced before the machinery is called broken."""
+
+LINE_SHORTEST = timedelta(milliseconds=500)
+LINE_LONGEST = timedelta(seconds=10)
+"""How long who stands in line for a sandbox waits before asking again. The line passes over who doesn't ask for three
+times the longest (services.line)."""
+
+
+def line_pause(place: int, most: int, unchanged: timedelta) -> timedelta:
+    """Longer for who stands further back, and where the line hasn't moved for a while: few questions, and little delay
+    beside the wait."""
+    rounds = math.ceil(place / most)
+    return min(LINE_LONGEST, max(LINE_SHORTEST * rounds, unchanged / 5))
+
 
 _FIRST_RETRY = timedelta(milliseconds=200)
 _RETRY = RetryPolicy(
@@ -75,3 +90,10 @@ RECORDS = Options(
 )
 PAPERS = Options(start_to_close_timeout=timedelta(seconds=30), retry_policy=_RETRY_FEW)
 """The report and the exported history: wanted, but no experiment fails for the lack of them."""
+SWEEP = Options(start_to_close_timeout=timedelta(minutes=2), retry_policy=_RETRY)
+
+SWEEP_PICKUP = timedelta(seconds=10)
+"""How long a worker may leave the sweep's question lying before it counts as gone."""
+SWEEP_EVERY = timedelta(minutes=10)
+SWEEP_CATCH_UP = timedelta(minutes=1)
+"""A sweep that couldn't begin within this time, for want of a server, is left out."""

@@ -6,19 +6,24 @@ will find a way, and the sandbox must hold without them.
 """
 
 from domain.code_policy.checks import Checks
+from domain.code_policy.costs import Costs
 from domain.code_policy.entrypoint import check_entrypoint
-from domain.code_policy.reading import MAX_CHARACTERS, MAX_DEPTH, UnreadableCode, read_code
-from domain.code_policy.rules import RULES
+from domain.code_policy.reading import MAX_CHARACTERS, MAX_DEPTH, UnreadableCode, check_size, read_code
+from domain.code_policy.rules import READING, RULES
+from domain.code_policy.scopes import Imports
 from domain.code_policy.shape import describe_code
+from domain.code_policy.values import Values
 from schemas.code import Finding
 
 __all__ = [
     "MAX_CHARACTERS",
     "MAX_DEPTH",
     "MAX_FINDINGS",
+    "READING",
     "RULES",
     "UnreadableCode",
     "check_code",
+    "check_size",
     "describe_code",
     "read_code",
 ]
@@ -36,5 +41,8 @@ def check_code(source: str, entrypoint: str | None = None) -> list[Finding]:
         tree = read_code(source)
     except UnreadableCode as unreadable:
         return [unreadable.finding]
-    findings = {*Checks(tree).findings, *check_entrypoint(tree, entrypoint)}
+    imports = Imports(tree)
+    findings = {finding for walk in (Checks, Values, Costs) for finding in walk(tree, imports).findings} | {
+        *check_entrypoint(tree, imports, entrypoint)
+    }
     return sorted(findings, key=lambda f: (f.line, f.column, f.rule, f.message))[:MAX_FINDINGS]

@@ -61,7 +61,7 @@ INNER: dict[str, frozenset[str]] = {
 FORBIDDEN: dict[str, frozenset[str]] = {
     "numpy": _words(
         "load loads save savez savez_compressed savetxt loadtxt genfromtxt fromfile fromregex memmap DataSource test "
-        "from_dlpack seterrcall"
+        "from_dlpack seterrcall bmat"
     ),
     "numpy.random": frozenset({"test"}),
     "pandas": frozenset({"ExcelFile", "ExcelWriter", "HDFStore", "test", "show_versions", "eval"}),
@@ -96,7 +96,7 @@ NAMED_LIKE_A_MODULE: dict[str, frozenset[str]] = {
 """Names that are also those of standard modules, and harmless where they stand."""
 
 HARD_MODULES: frozenset[str] = _words(
-    "os sys subprocess socket builtins importlib ctypes pickle shutil posix multiprocessing pathlib tempfile"
+    "os sys subprocess socket builtins importlib ctypes pickle shutil posix multiprocessing pathlib tempfile cffi"
 )
 """Refused as an attribute of anything."""
 
@@ -105,11 +105,16 @@ BUILTINS: dict[str, str] = {
     "input": "io",
     "breakpoint": "process",
     "help": "process",
+    "license": "io",
+    "copyright": "io",
+    "credits": "io",
     "exit": "process",
+    "SystemExit": "process",
+    "KeyboardInterrupt": "process",
     "quit": "process",
-    "eval": "dynamic-code",
-    "exec": "dynamic-code",
-    "compile": "dynamic-code",
+    "eval": "dynamic_code",
+    "exec": "dynamic_code",
+    "compile": "dynamic_code",
     "__import__": "import",
     "globals": "reflection",
     "locals": "reflection",
@@ -155,6 +160,10 @@ STRATEGIES: dict[str, bool] = {
 
 DECORATORS = frozenset({"property", "staticmethod", "classmethod"})
 ENGINE_PRIVATE = frozenset({"_broker", "_set_length", "_closed_trades"})
+ENGINE_OWN = ENGINE_PRIVATE | {"_data", "_params", "_orders", "_trades", "_check_params", "_indicators"}
+"""Names that a class of the strategy may not redefine."""
+BY_NAME = frozenset({"agg", "aggregate", "apply", "transform", "pipe"})
+"""pandas methods that call a method named by a text."""
 MANGLED = (
     "_Strategy__",
     "_Trade__",

@@ -3,18 +3,11 @@
 import ast
 import re
 import string
-from collections.abc import Iterable
 
 from domain.code_policy import allowed
-from domain.code_policy.rules import RULES
-from domain.code_policy.scopes import (
-    Comprehension,
-    Function,
-    Imports,
-    bound_in_comprehension,
-    bound_in_function,
-)
-from schemas.code import Finding, Severity
+from domain.code_policy.scopes import Imports
+from domain.code_policy.walking import Walk
+from schemas.code import Severity
 
 _DUNDER = re.compile(r"__\w+?__")
 _REACHING = re.compile(r"(\.|\[)\s*_|\._|__")
@@ -22,47 +15,18 @@ _OPEN_FIELD = re.compile(r"\{\w*(\.\w*|\[\w*)+$")
 _ATTRIBUTE_IN_TEXT = re.compile(r"@|__|[A-Za-z_)\]]\s*\.\s*[A-Za-z_]")
 
 
-class Checks(ast.NodeVisitor):
-    """Collects findings. The tree's depth is bounded, so recursion is safe."""
+class Checks(Walk):
+    """What names, attributes, calls, texts and definitions may be."""
 
-    def __init__(self, tree: ast.Module) -> None:
-        self.findings: list[Finding] = []
-        self._imports = Imports(tree)
-        self._local: list[frozenset[str]] = []
+    def __init__(self, tree: ast.Module, imports: Imports) -> None:
         self._own_functions = {
             node.name
             for node in ast.walk(tree)
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         }
         self._seen_calls: set[int] = set()
-        self._in_main_guard = False
         self._docstrings = _docstrings(tree)
-        self.visit(tree)
-
-    def _report(
-        self,
-        rule: str,
-        node: ast.AST,
-        message: str,
-        *,
-        instead: str = "",
-        severity: Severity = Severity.ERROR,
-    ) -> None:
-        why, usual = RULES[rule]
-        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        if isinstance(node, ast.Attribute):  # a chain begins at its root; the name itself stands at its end
-            line, column = node.end_lineno or line, (node.end_col_offset or 0) - len(node.attr)
-        self.findings.append(
-            Finding(
-                rule=rule,
-                severity=severity,
-                line=line,
-                column=max(column, 0) + 1,
-                message=message,
-                why=why,
-                instead=instead or usual,
-            )
-        )
+        super().__init__(tree, imports)
 
     # --- imports
 
@@ -77,7 +41,7 @@ class Checks(ast.NodeVisitor):
         elif self._module(module, node):
             for alias in node.names:
                 if alias.name == "*":
-                    self._report("star-import", node, f"'from {module} import *'")
+                    self._report("star_import", node, f"'from {module} import *'")
                 elif f"{module}.{alias.name}" not in allowed.MODULES:
                     self._member(module, alias.name, node)
 
@@ -93,21 +57,21 @@ class Checks(ast.NodeVisitor):
         root = module.split(".")[0]
         if name in allowed.FORBIDDEN.get(module, ()) or (root == "pandas" and name.startswith("read_")):
             self._report(
-                "io" if root in ("numpy", "pandas") else "module-attribute",
+                "io" if root in ("numpy", "pandas") else "module_attribute",
                 node,
                 f"'{dotted}' may not be used",
             )
         elif name.startswith("_") and name not in allowed.DUNDER_READ:
-            self._report("module-attribute", node, f"'{dotted}' is private to its module")
+            self._report("module_attribute", node, f"'{dotted}' is private to its module")
         elif module == "backtesting.test" and self._in_main_guard and name in allowed.SAMPLE_DATA:
             return  # a habit of examples; nothing below the guard runs here
         elif name in allowed.INNER.get(module, ()) or name not in allowed.ONLY.get(module, {name}):
             instead = "use self.data" if module == "backtesting.test" else ""
-            self._report("module-attribute", node, f"'{dotted}' may not be used", instead=instead)
+            self._report("module_attribute", node, f"'{dotted}' may not be used", instead=instead)
         elif name in allowed.STANDARD_MODULES and name not in allowed.NAMED_LIKE_A_MODULE.get(module, ()):
-            self._report("module-attribute", node, f"'{dotted}' is the standard module '{name}'")
+            self._report("module_attribute", node, f"'{dotted}' is the standard module '{name}'")
         elif name == "as_strided":
-            self._report("unsafe-memory", node, f"'{dotted}' isn't bounded", severity=Severity.WARNING)
+            self._report("unsafe_memory", node, f"'{dotted}' isn't bounded", severity=Severity.WARNING)
 
     # --- names and attributes
 
@@ -116,7 +80,7 @@ class Checks(ast.NodeVisitor):
             if _is_dunder(node.id) and node.id not in allowed.DUNDER_ASSIGN:
                 self._report("dunder", node, f"'{node.id}' may not be set")
             return
-        if any(node.id in names for names in self._local):
+        if self._is_local(node.id):
             return
         if node.id in allowed.BUILTINS:
             self._report(allowed.BUILTINS[node.id], node, f"the built-in '{node.id}' may not be used")
@@ -155,21 +119,21 @@ class Checks(ast.NodeVisitor):
         elif name in allowed.FRAMES:
             self._report("frame", node, f"the attribute '{name}' may not be used")
         elif name in allowed.HARD_MODULES:
-            self._report("module-attribute", node, f"the attribute '{name}' names a module or raw memory")
+            self._report("module_attribute", node, f"the attribute '{name}' names a module or raw memory")
         elif name in allowed.IO_METHODS:
             self._report("io", node, f"'{name}' writes data out")
         elif name in allowed.PROCESS_METHODS and not (isinstance(of, ast.Name) and of.id == "self"):
             self._report("process", node, f"'{name}' may not be used")
         elif name in allowed.ENGINE_PRIVATE or name.startswith(allowed.MANGLED):
-            self._report("engine-internals", node, f"'{name}' belongs to the engine")
+            self._report("engine_internals", node, f"'{name}' belongs to the engine")
         elif name.startswith("_") and isinstance(of, ast.Attribute) and of.attr in ("data", "position"):
-            self._report("engine-internals", node, f"'{of.attr}.{name}' belongs to the engine")
+            self._report("engine_internals", node, f"'{of.attr}.{name}' belongs to the engine")
 
     # --- calls
 
     def visit_Call(self, node: ast.Call) -> None:
         name = node.func.id if isinstance(node.func, ast.Name) else None
-        if name in allowed.ATTRIBUTE_FUNCTIONS and not any(name in names for names in self._local):
+        if name in allowed.ATTRIBUTE_FUNCTIONS and not self._is_local(name):
             self._seen_calls.add(id(node.func))
             self._attribute_function(name, node)
         elif name == "type" and (len(node.args) > 1 or node.keywords):
@@ -217,19 +181,19 @@ class Checks(ast.NodeVisitor):
         if func.attr in ("eval", "query") and node.args and not self._imports.resolve(func.value):
             text = node.args[0]
             if not isinstance(text, ast.Constant) or _ATTRIBUTE_IN_TEXT.search(str(text.value)):
-                self._report("dynamic-code", node, f"'.{func.attr}' runs a text that reaches beyond columns",
+                self._report("dynamic_code", node, f"'.{func.attr}' runs a text that reaches beyond columns",
                              instead="use a boolean mask, or a literal text of columns and numbers")  # fmt: skip
         if func.attr in ("format", "format_map") and isinstance(
             func.value, ast.BinOp | ast.JoinedStr | ast.Call | ast.Subscript
         ):
-            self._report("format-string", node, "a text made at run time is used as a format")
+            self._report("format_string", node, "a text made at run time is used as a format")
 
     def visit_Constant(self, node: ast.Constant) -> None:
         if not isinstance(node.value, str) or id(node) in self._docstrings:
             return
         text = node.value
         if _reaches(text):
-            self._report("format-string", node, f"the format field in {text[:40]!r} reaches attributes")
+            self._report("format_string", node, f"the format field in {text[:40]!r} reaches attributes")
         elif (found := _DUNDER.search(text)) and text != "__main__":
             self._report("dunder", node, f"the text holds '{found[0][:40]}'")
 
@@ -239,14 +203,6 @@ class Checks(ast.NodeVisitor):
         self.generic_visit(node)
 
     # --- definitions and scopes
-
-    def visit_If(self, node: ast.If) -> None:
-        guard = ast.unparse(node.test) in ("__name__ == '__main__'", "'__main__' == __name__")
-        self.visit(node.test)
-        self._in_main_guard = guard and not self._local
-        self._each(node.body)
-        self._in_main_guard = False
-        self._each(node.orelse)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         for keyword in node.keywords:
@@ -263,40 +219,11 @@ class Checks(ast.NodeVisitor):
         self._decorators(node.decorator_list)
         self.generic_visit(node)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._function(node)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self._function(node)
-
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         if _is_dunder(node.name) and node.name not in allowed.DUNDER_DEFINE:
             self._report("dunder", node, f"the method '{node.name}' may not be defined")
         self._decorators(node.decorator_list)
-        annotations = [node.returns] if node.returns else []
-        self._each([*node.decorator_list, *annotations])
-        self._enter(node, node.body)
-
-    def visit_Lambda(self, node: ast.Lambda) -> None:
-        self._enter(node, [node.body])
-
-    def _enter(self, node: Function, body: Iterable[ast.AST]) -> None:
-        self.visit(node.args)  # defaults and annotations belong to the scope around
-        self._local.append(bound_in_function(node))
-        self._each(body)
-        self._local.pop()
-
-    def _comprehension(self, node: Comprehension) -> None:
-        self.visit(node.generators[0].iter)
-        self._local.append(bound_in_comprehension(node))
-        self.generic_visit(node)
-        self._local.pop()
-
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
-
-    def _each(self, nodes: Iterable[ast.AST]) -> None:
-        for node in nodes:
-            self.visit(node)
+        super()._function(node)
 
     def _decorators(self, decorators: list[ast.expr]) -> None:
         for decorator in decorators:

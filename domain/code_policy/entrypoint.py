@@ -8,11 +8,10 @@ from domain.code_policy.scopes import Imports
 from schemas.code import Finding
 
 
-def check_entrypoint(tree: ast.Module, entrypoint: str | None) -> list[Finding]:
+def check_entrypoint(tree: ast.Module, imports: Imports, entrypoint: str | None) -> list[Finding]:
     """The entrypoint, or any class where none is named, is a Strategy with `init` and `next`."""
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    imports = Imports(tree)
-    strategies = {name: node for name, node in classes.items() if _base(node, classes, imports) is not None}
+    strategies = _strategies(classes, imports)
     if entrypoint is None:
         if not strategies:
             return [_finding(1, "no class at the top level derives from backtesting.Strategy")]
@@ -21,7 +20,7 @@ def check_entrypoint(tree: ast.Module, entrypoint: str | None) -> list[Finding]:
     if node is None:
         there = f"; there is {', '.join(sorted(strategies or classes)[:5])}" if classes else ""
         return [_finding(1, f"there is no class '{entrypoint}'{there}")]
-    base = _base(node, classes, imports)
+    base = strategies.get(entrypoint)
     if base is None:
         return [_finding(node.lineno, f"'{entrypoint}' doesn't derive from backtesting.Strategy")]
     if STRATEGIES[base]:
@@ -34,20 +33,25 @@ def check_entrypoint(tree: ast.Module, entrypoint: str | None) -> list[Finding]:
     ]
 
 
-def _base(node: ast.ClassDef, classes: dict[str, ast.ClassDef], imports: Imports) -> str | None:
-    """The engine's class that a class derives from, through classes of its own module too."""
-    seen: set[str] = set()
-    waiting = [node]
-    while waiting:
-        current = waiting.pop()
-        seen.add(current.name)
-        for base in current.bases:
+def _strategies(classes: dict[str, ast.ClassDef], imports: Imports) -> dict[str, str]:
+    """Classes that derive from the engine's, through classes of the module too, and which of the engine's it is."""
+    derived: dict[str, list[str]] = {}
+    found: dict[str, str] = {}
+    for name, node in classes.items():
+        for base in node.bases:
             dotted = imports.resolve(base)
             if dotted in STRATEGIES:
-                return dotted
-            if isinstance(base, ast.Name) and base.id in classes and base.id not in seen:
-                waiting.append(classes[base.id])
-    return None
+                found.setdefault(name, dotted)
+            elif isinstance(base, ast.Name):
+                derived.setdefault(base.id, []).append(name)
+    waiting = list(found)
+    while waiting:
+        base_name = waiting.pop()
+        for name in derived.get(base_name, ()):
+            if name not in found:
+                found[name] = found[base_name]
+                waiting.append(name)
+    return found
 
 
 def _methods(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> set[str]:

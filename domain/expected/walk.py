@@ -1,6 +1,8 @@
 """The walk over the bars: what is decided at each close, and what becomes of it at the next open."""
 
+import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -8,11 +10,14 @@ import pandas as pd
 
 from domain.expected.reading import Certainty, Reading
 from domain.rules.ast import Rule, Rulebook
-from schemas.definition import SizingMode, StrategyDefinition
+from schemas.definition import DistanceKind, SizingMode, StrategyDefinition
 from schemas.trading import Costs, ExpectedTrade, Side, Trade
 
 FULL = 0.9999
 """All of the equity: backtesting.py takes a size of 1 for one unit, so the largest fraction is just below it."""
+
+_TIE = 1e-12
+"""A stop this share of the price from where it couldn't be placed is a matter of rounding."""
 
 
 def expected_trades(
@@ -28,12 +33,13 @@ def expected_trades(
     that differs between machines. There, and only there, what `claims` did is accepted.
     """
     reading = Reading(definition, rulebook, bars)
-    trades = Walk(reading, costs, claims).run()
-    if claims and not _agree(trades, claims):
-        # A claim in the last bar may come from either of the last two closes; see `late`.
-        otherwise = Walk(reading, costs, claims, late=True).run()
-        return otherwise if _agree(otherwise, claims) else trades
-    return trades
+    exact = Walk(reading, costs).run()
+    if claims is None or _agree(exact, claims):
+        return exact
+    # What a claim shows in the last bar may come from either of the last two closes.
+    choices = itertools.product((False, True), repeat=2)
+    loose = [Walk(reading, costs, claims, late_entry, late_exit).run() for late_entry, late_exit in choices]
+    return next((trades for trades in loose if _agree(trades, claims)), loose[0])
 
 
 def _agree(trades: Sequence[ExpectedTrade], claims: Sequence[Trade]) -> bool:
@@ -126,8 +132,9 @@ class Walk:
     reading: Reading
     costs: Costs
     claims: Sequence[Trade] | None = None
-    late: bool = False
-    """Whether a claimed entry in the last bar is taken for what the last close ordered, not the one before."""
+    late_entry: bool = False
+    late_exit: bool = False
+    """Whether what is claimed in the last bar is taken for what the last close brought, not the one before."""
     trades: list[ExpectedTrade] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -136,7 +143,7 @@ class Walk:
             reading.columns[name].tolist() for name in ("Open", "High", "Low", "Close")
         )
         self._signals = {side: _Signals(reading, side, self.claims is not None) for side in Side}
-        self._claimed_entries = {(trade.entry_bar, trade.side) for trade in self.claims or ()}
+        self._claimed_entries = Counter((trade.entry_bar, trade.side) for trade in self.claims or ())
         self._claimed_exits = {
             (trade.entry_bar, trade.exit_bar) for trade in self.claims or () if self._at_open(trade)
         }
@@ -147,6 +154,8 @@ class Walk:
             }
             for limit, way in ((risk.stop_loss, -1), (risk.trailing_stop, -1), (risk.take_profit, 1))
         )
+        limits = (risk.stop_loss, risk.trailing_stop, risk.take_profit)
+        self._by_range = any(limit is not None and limit.kind is DistanceKind.ATR for limit in limits)
         held = risk.max_holding_bars
         self._longest = math.inf if held is None else reading.amount(held)
         self._cash = self.costs.cash
@@ -192,8 +201,9 @@ class Walk:
         return False
 
     def _begin(self, bar: int, order: _Order) -> None:
-        price, rate = self._open[bar], self.costs.commission
-        unit_cost = price + abs(order.size) * price * rate / abs(order.size)
+        rate, opened = self.costs.commission, self._open[bar]
+        price = opened * (1 + math.copysign(self.costs.at_entry, sign(order.side)))
+        unit_cost = price + order.size * opened * rate / order.size
         money = max(0.0, self._cash)
         units = int(money * order.size // unit_cost) if order.size < 1 else int(order.size)
         if units < 1 or units * unit_cost > money:
@@ -270,8 +280,8 @@ class Walk:
 
     def _likeliest(self, bar: int) -> Iterator[Side | None]:
         """What a claim may have taken for the signal of `bar`, the best guess first."""
-        if not (self.late and bar == self.reading.length - 2):
-            yield from (side for side in Side if (self._next(bar), side) in self._claimed_entries)
+        if not (self.late_entry and bar == self.reading.length - 2):
+            yield from (side for side in Side if self._claims_entry(self._next(bar), side))
         if (position := self._position) and bar + 1 < self.reading.length - 1:
             left, opposite = (position.bar, bar + 1) in self._claimed_exits, other(position.side)
             if left and not self._reason_to_leave(bar, position, None) and not self._place(bar, opposite):
@@ -279,8 +289,15 @@ class Walk:
         yield None
         yield from Side
 
+    def _claims_entry(self, bar: int, side: Side) -> bool:
+        """Whether a claim enters at `bar` that no trade of this walk stands for yet."""
+        taken = sum((trade.entry_bar, trade.side) == (bar, side) for trade in self.trades[-2:])
+        return self._claimed_entries[bar, side] > taken
+
     def _reason_to_leave(self, bar: int, position: _Position, signals: Side | None) -> str | None:
         claimed = (position.bar, self._next(bar)) in self._claimed_exits
+        if self.late_exit and bar == self.reading.length - 2:
+            claimed = False
         if reason := self._signals[position.side].leaves(bar, claimed):
             return reason
         if bar - position.bar + 1 >= self._longest:
@@ -307,9 +324,12 @@ class Walk:
         target = None if (targets := self._targets[side]) is None else targets[bar]
         below, above = (stop, target) if side is Side.LONG else (target, stop)
         price = self._close[bar]
-        if (below is not None and not 0 < below < price) or (above is not None and not price < above):
-            return None
-        return Levels(stop, target, reason)
+        gaps = [] if below is None else [below, price - below]
+        gaps += [] if above is None else [above - price]
+        placed = all(gap > 0 for gap in gaps)
+        if self.claims is not None and self._by_range and any(abs(gap) <= _TIE * price for gap in gaps):
+            placed = self._claims_entry(self._next(bar), side)  # the average range's last bit would decide
+        return Levels(stop, target, reason) if placed else None
 
     def _first_stop(self, bar: int, side: Side) -> tuple[float | None, str]:
         """The tighter of stop loss and trail, and which it is."""

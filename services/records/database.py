@@ -1,6 +1,5 @@
 """The database behind the records: connections, transactions, migrations, and errors in plain words."""
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlmodel import Session
 
+from domain.chain import canonical
 from services.records.errors import DatabaseTooNew, RecordsError, RecordsUnavailable
 
 BUSY_SECONDS = 30.0
@@ -87,6 +87,8 @@ class Database:
     def read(self) -> Iterator[Session]:
         """A session that sees one state of the database and changes nothing."""
         with self.explained(), Session(self.engine, autoflush=False) as session:
+            if not self.is_sqlite:  # which gives one state anyway
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield session
 
     def close(self) -> None:
@@ -132,7 +134,7 @@ class Database:
         try:
             engine = sqlalchemy.create_engine(
                 url,
-                json_serializer=canonical_json,
+                json_serializer=canonical,
                 pool_pre_ping=not self.is_sqlite,
                 connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False} if self.is_sqlite else {},
             )
@@ -188,11 +190,6 @@ class Database:
                 "one has migrated it; upgrade Genesis, or give another database"
             ) from None
         return found == script.get_current_head()
-
-
-def canonical_json(value: Any) -> str:
-    """One text for equal values. Raises ValueError for NaN and infinities."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _config() -> Config:

@@ -24,6 +24,7 @@ _EXPLAINING = (
     "failed",
     "dry_run_ended",
     "experiment_closed",
+    "swept",
 )
 _SANDBOX = "sandbox_"
 _SANDBOX_COLUMNS = ("sandbox_id", "provider", "reason", "size_bytes", "seconds")
@@ -190,6 +191,9 @@ def _audit(
         status_before=before,
         status_after=after,
         data=event.data,
+        number=0,  # these three are given when the row is added
+        prev_hash="",
+        hash="",
     )
 
 

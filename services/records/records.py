@@ -9,13 +9,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from domain.chain import ChainReport, Head, canonical
 from domain.lifecycle import OPEN
 from schemas.experiment import ExperimentStatus
 from schemas.records import AuditRow, Event, ExperimentRow, LeaseRow, SandboxRow
-from services.records.database import Database, canonical_json
+from services.records.chain import extend, inspect, locked_head
+from services.records.database import Database
 from services.records.errors import IllegalTransition, RecordsError
 from services.records.projection import Projection, event_of, in_order, project
-from services.records.tables import Audit, Experiment, Lease, Metric, SandboxHistory
+from services.records.tables import Audit, AuditHead, Experiment, Lease, Metric, SandboxHistory
 
 MOST_DATA = 256 * 1024
 """Bytes of one event's data, as JSON. More belongs into an artifact."""
@@ -70,10 +72,11 @@ class Records:
                 if given[event.event_id] != event:
                     raise _differs(given[event.event_id])
             new = [event for event in given.values() if event.event_id not in known]
-            for experiment_id in sorted({event.experiment_id for event in new}):
-                self._project(
-                    session, experiment_id, [one for one in new if one.experiment_id == experiment_id]
-                )
+            if new:
+                head = locked_head(session)  # first of all locks, so that no two writers wait for each other
+                for experiment_id in sorted({event.experiment_id for event in new}):
+                    of_it = [one for one in new if one.experiment_id == experiment_id]
+                    self._project(session, head, experiment_id, of_it)
             return len(new)
 
     def _known(self, session: Session, ids: list[str]) -> dict[str, Event]:
@@ -84,12 +87,7 @@ class Records:
                 known[row.event_id] = event_of(row)
         return known
 
-    def _project(self, session: Session, experiment_id: str, new: list[Event]) -> None:
-        session.exec(  # where writers don't queue (PostgreSQL), those of one experiment do
-            select(Experiment.experiment_id)
-            .where(Experiment.experiment_id == experiment_id)
-            .with_for_update()
-        ).all()
+    def _project(self, session: Session, head: AuditHead, experiment_id: str, new: list[Event]) -> None:
         recorded = session.exec(select(Audit).where(Audit.experiment_id == experiment_id)).all()
         projection = project(in_order([*map(event_of, recorded), *new]))
         _check_unchanged(recorded, projection)
@@ -98,8 +96,7 @@ class Records:
         for row in (*projection.metrics, *projection.sandboxes):
             session.merge(row)
         fresh = {event.event_id for event in new}
-        session.add_all([row for row in projection.audit if row.event_id in fresh])
-        session.flush()
+        extend(session, head, [row for row in projection.audit if row.event_id in fresh])
 
     # Experiments
 
@@ -139,7 +136,18 @@ class Records:
         """The newest `limit` events, in the order in which they happened."""
         with self._database.read() as session:
             rows = session.exec(audit_query(experiment, strategy, event, limit)).all()
-            return [AuditRow.model_validate(row.model_dump(exclude={"status"})) for row in reversed(rows)]
+            return [
+                AuditRow.model_validate(row.model_dump(include=set(AuditRow.model_fields)))
+                for row in reversed(rows)
+            ]
+
+    def verify_audit(self, expected: Sequence[Head] = ()) -> ChainReport:
+        """Whether the audit is as it was written: each row against its seal, the row before it and the kept head.
+
+        `expected` are heads that were kept elsewhere. Reads all rows, in one state of the database.
+        """
+        with self._database.read() as session:
+            return inspect(session, f"the audit table of {self._database.shown}", expected)
 
     def sandboxes(self, experiment: str) -> list[SandboxRow]:
         """What became of an experiment's sandboxes, in the order in which it happened."""
@@ -197,11 +205,17 @@ class Records:
         open_only: bool = True,
         experiment: str | None = None,
         expired_before: datetime | None = None,
+        kind: str | None = None,
     ) -> list[LeaseRow]:
         """Leases by their end, first to end first."""
         with self._database.read() as session:
-            rows = session.exec(leases_query(open_only, experiment, expired_before)).all()
+            rows = session.exec(leases_query(open_only, experiment, expired_before, kind)).all()
             return [LeaseRow.model_validate(row.model_dump()) for row in rows]
+
+    def lease_hosts(self, kind: str, since: datetime) -> list[str]:
+        """The hosts that hold a lease of that kind, or took one since then, by name."""
+        with self._database.read() as session:
+            return sorted(session.exec(lease_hosts_query(kind, since)))
 
 
 # The queries, apart from their use, so that a test can ask the database which index each takes.
@@ -256,9 +270,11 @@ def sandboxes_query(experiment: str) -> SelectOfScalar[SandboxHistory]:
 
 
 def leases_query(
-    open_only: bool, experiment: str | None, expired_before: datetime | None
+    open_only: bool, experiment: str | None, expired_before: datetime | None, kind: str | None = None
 ) -> SelectOfScalar[Lease]:
     query = select(Lease)
+    if kind:
+        query = query.where(Lease.kind == kind)
     if open_only:
         query = query.where(col(Lease.released).is_(None))
     if experiment:
@@ -266,6 +282,11 @@ def leases_query(
     if expired_before:
         query = query.where(Lease.expires < expired_before)
     return query.order_by(col(Lease.expires), col(Lease.kind), col(Lease.name))
+
+
+def lease_hosts_query(kind: str, since: datetime) -> SelectOfScalar[str]:
+    held = col(Lease.released).is_(None) | (col(Lease.created) >= since)
+    return select(Lease.host).where(Lease.kind == kind, held).distinct()
 
 
 def _rows(session: Session, query: SelectOfScalar[Experiment]) -> list[ExperimentRow]:
@@ -287,7 +308,7 @@ def _checked(event: Event) -> Event:
     """The event as it will be read back."""
     try:
         data = to_jsonable_python(event.data)
-        size = len(canonical_json(data))
+        size = len(canonical(data))
     except (PydanticSerializationError, TypeError, ValueError, RecursionError) as error:
         raise RecordsError(
             f"the data of event {event.event} ({event.event_id}) can't be kept: {error}; give finite "

@@ -101,6 +101,20 @@ class Audit(SQLModel, table=True):
     status_before: str | None
     status_after: str | None
     data: dict[str, Any] = Field(sa_type=JSON)
+    number: int = Field(sa_type=BigInteger, unique=True)
+    """Place in the chain (services/records/chain.py), from 1 in the order in which rows came in."""
+    prev_hash: str
+    hash: str
+
+
+class AuditHead(SQLModel, table=True):
+    """The end of the audit's chain: one row, so that a cut at the end shows."""
+
+    __tablename__ = "audit_head"
+
+    name: str = Field(primary_key=True)
+    count: int = Field(sa_type=BigInteger)
+    hash: str
 
 
 class Lease(SQLModel, table=True):

@@ -8,7 +8,7 @@ import numpy as np
 from schemas.definition import StrategyDefinition
 from schemas.experiment import ExperimentStatus, Verdict
 from schemas.gates import Outcome
-from schemas.trading import Metrics
+from schemas.trading import Costs, Metrics
 from services.report.charts import buy_and_hold, drawdown
 from services.report.scales import number, percent
 from services.report.view import ReportView
@@ -194,10 +194,14 @@ def lineage(view: ReportView) -> list[tuple[str, str]]:
         ),
         ("trades SHA-256", result.trades),
         ("code SHA-256", result.code),
-        (
-            "costs",
-            f"cash {number(view.costs.cash)}, commission {100 * view.costs.commission:g} % of each side",
-        ),
+        ("costs", _costs(view.costs)),
         *view.lineage,
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _costs(costs: Costs) -> str:
+    parts = [f"cash {number(costs.cash)}", f"commission {100 * costs.commission:g} % of each side"]
+    parts += [f"spread {100 * costs.spread:g} %"] if costs.spread else []
+    parts += [f"slippage {100 * costs.slippage:g} % of each fill"] if costs.slippage else []
+    return ", ".join(parts)

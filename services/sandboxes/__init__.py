@@ -8,7 +8,9 @@ from services.sandboxes.contract import (
     SandboxRefusal,
     SandboxUnavailable,
 )
-from services.sandboxes.manager import SandboxManager, default_providers
+from services.sandboxes.manager import SandboxManager
+from services.sandboxes.providers import default_providers
+from services.sandboxes.slots import SandboxesFull, Slots
 
 __all__ = [
     "Sandbox",
@@ -18,5 +20,7 @@ __all__ = [
     "SandboxProvider",
     "SandboxRefusal",
     "SandboxUnavailable",
+    "SandboxesFull",
+    "Slots",
     "default_providers",
 ]

@@ -32,7 +32,7 @@ from services.sandboxes.image import harness_digest
 from services.sandboxes.layout import HARNESS, LIBRARIES, WORKSPACE, Layout, find_layout
 from services.sandboxes.packages import MissingPackage
 from services.sandboxes.refusals import explain
-from services.sandboxes.served import Counters, ServedSandbox, harness_config, whole_memory
+from services.sandboxes.served import LIFE, Counters, ServedSandbox, harness_config, whole_memory
 from services.sandboxes.statefiles import StateFiles, process_start
 from services.sandboxes.wire import Wire, WireClosed, WireTimeout
 
@@ -121,8 +121,8 @@ class BubblewrapSandbox(ServedSandbox):
 class BubblewrapProvider(HoldingProvider):
     """`state` is a directory of its own: one small file a sandbox, for other processes of this host to see."""
 
-    def __init__(self, state: Path) -> None:
-        super().__init__()
+    def __init__(self, state: Path, *, life: float = LIFE) -> None:
+        super().__init__(life)
         self._records = StateFiles(state, _Record)
         self._checked = False
         # a sandbox dies with the *thread* that started it (PR_SET_PDEATHSIG), so one thread starts them all and stays
@@ -231,10 +231,12 @@ class BubblewrapProvider(HoldingProvider):
         """Start bubblewrap, put the sandbox's first process into its group, and only then let it go on."""
         config = harness_config(
             limits,
+            self._life,
             workspace=WORKSPACE,
             libraries=[LIBRARIES],
             user=_free_user() if _root() else None,
             own_user=True,
+            bounded=group is not None and "memory" in group.places,
         )
         info_read, info_write = os.pipe2(os.O_CLOEXEC)
         block_read, block_write = os.pipe2(os.O_CLOEXEC)

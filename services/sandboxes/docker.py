@@ -20,7 +20,7 @@ from schemas.sandbox import Limits, ProviderName, SandboxInfo
 from services.sandboxes import image
 from services.sandboxes.contract import SandboxLost, SandboxUnavailable, carries
 from services.sandboxes.holding import HoldingProvider
-from services.sandboxes.served import SMALL, ServedSandbox, harness_config, whole_memory
+from services.sandboxes.served import LIFE, SMALL, ServedSandbox, harness_config, whole_memory
 from services.sandboxes.wire import Wire, WireClosed, WireTimeout
 
 DEFAULT_IMAGE = "genesis-sandbox:latest"
@@ -30,6 +30,9 @@ CALL = 60
 """Seconds for one request to the daemon."""
 GONE = 15.0
 """Seconds until a removed container must have disappeared."""
+GVISOR = 1024
+"""More threads for gVisor: its kernel is counted with the sandbox and dies of the limit, so that the harness must be
+faster."""
 NOBODY = 65534
 _WORKSPACE = "/workspace"
 _LIBRARIES = "/opt/site"
@@ -70,8 +73,8 @@ class DockerSandbox(ServedSandbox):
 class DockerProvider(HoldingProvider):
     """`runtime` names one that the daemon knows (runc, runsc); empty takes its default."""
 
-    def __init__(self, image: str = DEFAULT_IMAGE, runtime: str = "") -> None:
-        super().__init__()
+    def __init__(self, image: str = DEFAULT_IMAGE, runtime: str = "", *, life: float = LIFE) -> None:
+        super().__init__(life)
         self._image = image
         self._runtime = runtime
         self._local = threading.local()
@@ -97,26 +100,37 @@ class DockerProvider(HoldingProvider):
         if self._runtime and self._runtime not in client.info().get("Runtimes", {}):
             known = ", ".join(sorted(client.info().get("Runtimes", {})))
             raise SandboxUnavailable(f"the Docker daemon has no runtime '{self._runtime}'; it has {known}")
-        try:
-            labels = client.images.get(self._image).labels
-        except ImageNotFound as error:
-            raise SandboxUnavailable(f"the image {self._image} is not there; {_BUILD}") from error
-        if labels.get(image.LABEL) != image.harness_digest():
-            raise SandboxUnavailable(
-                f"the image {self._image} was made from another version of Genesis; {_BUILD}"
-            )
+        self._digest()
 
     def image(self) -> str:
+        return f"docker {self._image} {self._digest()}"
+
+    def weaknesses(self) -> Sequence[str]:
+        about = self._client().info()
+        told = [text for text in about.get("Warnings") or [] if text.startswith("WARNING: No ")]
+        profiles = [text for text in about.get("SecurityOptions") or [] if text.startswith("name=seccomp")]
+        if not profiles or "profile=unconfined" in profiles[0]:
+            told.append(
+                "no seccomp profile of the daemon is in force, only the harness's own filter (which spares the harness)"
+            )
+        return [f"Docker: {text}" for text in told]
+
+    def _digest(self) -> str:
+        """The image's id: the digest of its content, so that a tag moved meanwhile changes nothing. Raises
+        SandboxUnavailable where there is no such image, or its harness is another one than that here."""
         try:
-            return f"docker {self._image} {self._client().images.get(self._image).id}"
+            found = self._client().images.get(self._image)
+        except ImageNotFound as error:
+            raise SandboxUnavailable(f"the image {self._image} is not there; {_BUILD}") from error
         except (DockerException, RequestException) as error:
             raise SandboxUnavailable(
                 f"the image {self._image} can't be looked up: {error}; {_BUILD}"
             ) from error
-
-    def weaknesses(self) -> Sequence[str]:
-        told: list[str] = self._client().info().get("Warnings") or []
-        return [f"Docker: {text}" for text in told if text.startswith("WARNING: No ")]
+        if found.labels.get(image.LABEL) != image.harness_digest():
+            raise SandboxUnavailable(
+                f"the image {self._image} was made from another version of Genesis; {_BUILD}"
+            )
+        return str(found.id)
 
     def list(self, labels: Mapping[str, str] | None = None) -> Sequence[SandboxInfo]:
         found = [self._info(about["Labels"]) for about in self._containers({"label": _ID})]
@@ -203,7 +217,9 @@ class DockerProvider(HoldingProvider):
             read_only=True,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
-            pids_limit=limits.processes + 1,  # the harness is one
+            pids_limit=limits.processes
+            + 1
+            + (GVISOR if self._runtime == "runsc" else 0),  # the harness is one
             mem_limit=memory,
             memswap_limit=memory,
             nano_cpus=int(limits.cpus * 1e9),
@@ -214,11 +230,17 @@ class DockerProvider(HoldingProvider):
             runtime=self._runtime or None,
         )
         settings = harness_config(
-            limits, workspace=_WORKSPACE, libraries=[_LIBRARIES], user=None, own_user=False
+            limits,
+            self._life,
+            workspace=_WORKSPACE,
+            libraries=[_LIBRARIES],
+            user=None,
+            own_user=False,
+            bounded=True,
         )
         own = {f"{_OWN}{key}": value for key, value in info.labels.items()}
         return {
-            "image": self._image,
+            "image": self._digest(),
             "name": f"genesis-{info.sandbox_id}",
             "command": [settings],
             "hostname": "sandbox",

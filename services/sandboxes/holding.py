@@ -7,13 +7,15 @@ from concurrent.futures import Future
 
 from schemas.sandbox import Limits
 from services.sandboxes.contract import SandboxLost, check_id
-from services.sandboxes.served import ServedSandbox
+from services.sandboxes.served import LIFE, ServedSandbox
 
 
 class HoldingProvider(ABC):
-    """Creation that is safe to repeat, also from several threads at the same time."""
+    """Creation that is safe to repeat, also from several threads at the same time. `life`: seconds after which each of
+    its sandboxes ends by itself, whatever became of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, life: float = LIFE) -> None:
+        self._life = life
         self._lock = threading.Lock()
         self._held: dict[str, Future[ServedSandbox]] = {}
         self._closed = False

@@ -11,7 +11,7 @@ from pathlib import Path
 from schemas.sandbox import Limits
 from services.sandboxes.image import harness_files
 from services.sandboxes.packages import STRATEGY_PACKAGES, closure, top_level_paths
-from services.sandboxes.served import SMALL
+from services.sandboxes.served import SCRATCH, SMALL
 
 WORKSPACE = "/workspace"
 LIBRARIES = "/opt/site"
@@ -42,8 +42,7 @@ class Layout:
         for inside, outside in self.binds.items():
             built += ["--ro-bind", str(outside), inside]
         built += ["--proc", "/proc", "--dev", "/dev"]
-        # not places of this host, but of the sandbox
-        writable = {"/tmp": SMALL, "/dev/shm": SMALL, WORKSPACE: limits.disk_mb << 20}  # noqa: S108
+        writable = dict.fromkeys(SCRATCH, SMALL) | {WORKSPACE: limits.disk_mb << 20}
         for inside, size in writable.items():
             built += ["--perms", "1777", "--size", str(size), "--tmpfs", inside]
         # these stand on file systems of bubblewrap's own, which nothing else bounds

@@ -2,23 +2,20 @@
 
 A sandbox of the stock has limits and libraries like any other and is used once: whoever leases it, destroys it. What a
 lease is called and which labels it carries stands in a file of its own, because a container can't be renamed.
+
+With `slots`, every sandbox, the stock's too, takes one of the host's for its life; where none is left, a lease is
+refused (SandboxesFull) and doesn't wait: who comes next is not for one process to decide.
 """
 
 import logging
-import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
-
-from pydantic import BaseModel
 
 from schemas.sandbox import Limits, ProviderName, ReleaseInfo, SandboxInfo
 from services.sandboxes.contract import (
@@ -31,27 +28,28 @@ from services.sandboxes.contract import (
     carries,
     check_id,
 )
-from services.sandboxes.statefiles import StateFiles, process_start
+from services.sandboxes.leased import (
+    LEASE,
+    OWNER,
+    STOCK,
+    Held,
+    Lease,
+    LeaseFile,
+    is_orphan,
+    this_process,
+    wait_for,
+)
+from services.sandboxes.served import LIFE
+from services.sandboxes.slots import SandboxesFull, Slot, Slots
+from services.sandboxes.statefiles import StateFiles
 
-LEASE, OWNER, STOCK = "genesis.lease", "genesis.owner", "genesis.stock"
-"""Labels of the manager's own: the lease's id; host, process and its start; whether it waits in the stock."""
 REST = 30.0
 """Seconds until the stock is filled again after a failure."""
+LOOK = 1.0
+"""Seconds until a full host is looked at again, for a slot that another process gave back."""
+STALE = LIFE / 2
+"""Seconds in stock after which a sandbox is replaced: its remaining life must do for a try-out."""
 _log = logging.getLogger(__name__)
-
-
-class _LeaseFile(BaseModel):
-    """Named by the sandbox."""
-
-    lease: str
-    labels: dict[str, str]
-
-
-@dataclass(frozen=True)
-class _Lease:
-    sandbox: Sandbox
-    provider: SandboxProvider
-    began: float
 
 
 class SandboxManager:
@@ -64,14 +62,16 @@ class SandboxManager:
         *,
         ready: int = 1,
         limits: Limits | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self._providers = {provider.name: provider for provider in providers}
-        self._files = StateFiles(state, _LeaseFile)
+        self._files = StateFiles(state, LeaseFile)
         self._ready = ready
         self._limits = limits or Limits()
-        self._owner = f"{socket.gethostname()}:{os.getpid()}:{process_start(os.getpid())}"
-        self._leases: dict[str, Future[_Lease]] = {}
-        self._stock: list[Sandbox] = []
+        self._slots = slots
+        self._owner = this_process()
+        self._leases: dict[str, Future[Lease]] = {}
+        self._stock: list[Held] = []
         self._change = threading.Condition()
         self._closed = False
         self._makers = ThreadPoolExecutor(max_workers=16, thread_name_prefix="sandbox-maker")
@@ -94,7 +94,27 @@ class SandboxManager:
     def stock(self) -> Sequence[SandboxInfo]:
         """The sandboxes that are ready for a lease."""
         with self._change:
-            return [sandbox.info for sandbox in self._stock]
+            return [held.sandbox.info for held in self._stock]
+
+    @property
+    def most(self) -> int | None:
+        """How many sandboxes this host may have; None where there is no maximum."""
+        return self._slots.most if self._slots else None
+
+    def room(self) -> int | None:
+        """How many leases this host could grant at this moment, the stock included; None where there is no maximum."""
+        if self._slots is None:
+            return None
+        room = self._slots.free() + len(self.stock)
+        if not room:
+            self._bury()
+            room = self._slots.free() + len(self.stock)
+        return room
+
+    def holds(self, sandbox_id: str) -> bool:
+        """Whether this process has leased it, or is making it."""
+        with self._change:
+            return sandbox_id in self._leases
 
     def provider(self, name: ProviderName | None = None) -> SandboxProvider:
         """The provider of that name, or the first that works. Raises SandboxUnavailable, with every reason."""
@@ -132,34 +152,63 @@ class SandboxManager:
     ) -> Sandbox:
         """The sandbox of that id, made or taken from the stock; asked again, the same one while it lives.
 
-        Raises SandboxUnavailable and SandboxLost like SandboxProvider.create. Its `info.sandbox_id` is the provider's
-        name for it, which is another one where it came from the stock.
+        Raises SandboxesFull where the host has no slot left, and SandboxUnavailable and SandboxLost like
+        SandboxProvider.create. Its `info.sandbox_id` is the provider's name for it, which is another one where it came
+        from the stock.
         """
         check_id(sandbox_id)
         self.start()
+        wanted = dict(labels or {})
         while True:
             with self._change:
-                if self._closed:
-                    raise SandboxLost("the sandbox manager is closed; start the worker again")
                 future = self._leases.get(sandbox_id)
                 if future is None:
-                    future = self._leases[sandbox_id] = self._makers.submit(
-                        self._make, sandbox_id, provider, limits or self._limits, dict(labels or {})
-                    )
-            try:
-                lease = _wait(future, on_wait)
-            except SandboxError:
-                self._forget(sandbox_id, future)
-                raise
-            except BaseException:
-                # on_wait asked to stop: what is being made is thrown away once it is there
-                self._forget(sandbox_id, future)
-                future.add_done_callback(_discard)
-                raise
+                    future = self._submit(sandbox_id, provider, limits or self._limits, wanted, None)
+            lease = self._made(sandbox_id, future, on_wait)
             if lease.sandbox.alive:
                 return lease.sandbox
+            if self._forget(sandbox_id, future):
+                self._end(lease)
+
+    def renew(self, sandbox_id: str, *, on_wait: OnWait | None = None) -> Sandbox:
+        """Another sandbox in the place of a leased one, which is destroyed; the lease and its slot stay.
+
+        Raises SandboxLost where this process doesn't hold it, or where the new one died while starting.
+        """
+        with self._change:
+            self.get(sandbox_id)
+            old = self._leases[sandbox_id].result()
+            self._files.remove(old.sandbox.info.sandbox_id)
+            chosen, limits = old.provider.name, old.sandbox.limits
+            future = self._submit(sandbox_id, chosen, limits, old.labels, old)
+        return self._made(sandbox_id, future, on_wait).sandbox
+
+    def _submit(
+        self,
+        sandbox_id: str,
+        provider: ProviderName | None,
+        limits: Limits,
+        labels: Mapping[str, str],
+        instead_of: Lease | None,
+    ) -> "Future[Lease]":
+        """Have a lease made; the caller holds the lock."""
+        if self._closed:
+            raise SandboxLost("the sandbox manager is closed; start the worker again")
+        future = self._makers.submit(self._make, sandbox_id, provider, limits, labels, instead_of)
+        self._leases[sandbox_id] = future
+        return future
+
+    def _made(self, sandbox_id: str, future: "Future[Lease]", on_wait: OnWait | None) -> Lease:
+        try:
+            return wait_for(future, on_wait)
+        except SandboxError:
             self._forget(sandbox_id, future)
-            self._end(lease)
+            raise
+        except BaseException:
+            # on_wait asked to stop: what is being made is thrown away once it is there
+            self._forget(sandbox_id, future)
+            future.add_done_callback(self._discard)
+            raise
 
     def get(self, sandbox_id: str) -> Sandbox:
         """A leased sandbox. Raises SandboxLost where this process doesn't hold it."""
@@ -206,7 +255,7 @@ class SandboxManager:
             if info.sandbox_id in held or info.labels.get(LEASE, info.sandbox_id) in keep:
                 continue
             too_old = older_than is not None and time.time() - info.created > older_than
-            if (too_old or _orphan(info)) and self._providers[info.provider].destroy(info.sandbox_id):
+            if (too_old or is_orphan(info)) and self._providers[info.provider].destroy(info.sandbox_id):
                 self._files.remove(info.sandbox_id)
                 gone.append(info)
         return gone
@@ -224,36 +273,90 @@ class SandboxManager:
                 self._end(future.result())
         with self._change:
             stock, self._stock = self._stock, []
-        for sandbox in stock:
-            self._providers[sandbox.info.provider].destroy(sandbox.info.sandbox_id)
+        for held in stock:
+            held.end()
         self._makers.shutdown()
         for provider in self._providers.values():
             provider.close()
 
     def _make(
-        self, sandbox_id: str, name: ProviderName | None, limits: Limits, labels: dict[str, str]
-    ) -> _Lease:
-        chosen = self.provider(name)
-        labels = labels | {LEASE: sandbox_id, OWNER: self._owner}
-        sandbox = self._from_stock(chosen, limits)
-        if sandbox:
-            self._files.write(sandbox.info.sandbox_id, _LeaseFile(lease=sandbox_id, labels=labels))
-        else:
-            sandbox = chosen.create(sandbox_id, limits=limits, labels=labels)
-        return _Lease(sandbox, chosen, time.monotonic())
+        self,
+        sandbox_id: str,
+        name: ProviderName | None,
+        limits: Limits,
+        labels: Mapping[str, str],
+        instead_of: Lease | None,
+    ) -> Lease:
+        slot = instead_of.slot if instead_of else None
+        with ExitStack() as undo:
+            if slot:
+                undo.callback(slot.free)
+            if instead_of:
+                instead_of.provider.destroy(instead_of.sandbox.info.sandbox_id)
+            chosen = self.provider(name)
+            own = dict(labels) | {LEASE: sandbox_id, OWNER: self._owner}
+            ready = self._from_stock(chosen, limits)
+            if ready:
+                self._files.write(ready.sandbox.info.sandbox_id, LeaseFile(lease=sandbox_id, labels=own))
+                undo.close()  # it has a slot of its own
+                self._changed()
+                return Lease(ready.sandbox, chosen, ready.slot, labels, time.monotonic())
+            if self._slots and slot is None:
+                slot = self._slot(sandbox_id)
+                undo.callback(slot.free)
+            sandbox = chosen.create(sandbox_id, limits=limits, labels=own)
+            undo.pop_all()
+        return Lease(sandbox, chosen, slot, labels, time.monotonic())
 
-    def _from_stock(self, provider: SandboxProvider, limits: Limits) -> Sandbox | None:
+    def _slot(self, sandbox_id: str) -> Slot:
+        """A free slot, or that of a sandbox in stock, which is of no use to this lease and goes."""
+        assert self._slots
+        slot = self._slots.take()
+        if slot is None:
+            self._bury()
+            slot = self._slots.take()
+        if slot is None:
+            with self._change:
+                spare = self._stock.pop(0) if self._stock else None
+            if spare:
+                spare.provider.destroy(spare.sandbox.info.sandbox_id)
+                slot = spare.slot
+        if slot is None:
+            raise SandboxesFull(
+                f"no room for sandbox {sandbox_id}: this host has as many as it may have ({self._slots.most}); ask "
+                "again once one is given back, or set GENESIS_MAX_SANDBOXES"
+            )
+        return slot
+
+    def _bury(self) -> None:
+        """Give the slots back of leased sandboxes that have died."""
+        with self._change:
+            done = [
+                (name, future)
+                for name, future in self._leases.items()
+                if future.done() and not future.exception()
+            ]
+        for name, future in done:
+            lease = future.result()
+            if not lease.sandbox.alive and self._forget(name, future):
+                self._end(lease)
+
+    def _from_stock(self, provider: SandboxProvider, limits: Limits) -> Held | None:
         while True:
             with self._change:
-                fitting = (s for s in self._stock if s.info.provider == provider.name and s.limits == limits)
-                sandbox = next(fitting, None)
-                if sandbox is None:
+                fitting = (
+                    held
+                    for held in self._stock
+                    if held.provider.name == provider.name and held.sandbox.limits == limits
+                )
+                held = next(fitting, None)
+                if held is None:
                     return None
-                self._stock.remove(sandbox)
+                self._stock.remove(held)
                 self._change.notify_all()
-            if sandbox.alive:
-                return sandbox
-            provider.destroy(sandbox.info.sandbox_id)
+            if held.sandbox.alive and time.time() - held.sandbox.info.created < STALE:
+                return held
+            held.end()
 
     def _fill(self) -> None:
         """Keep the stock full, one at a time, until the manager is closed."""
@@ -262,19 +365,26 @@ class SandboxManager:
                 self._change.wait_for(lambda: self._closed or len(self._stock) < self._ready)
                 if self._closed:
                     return
+                slot = self._slots.take() if self._slots else None
+                if self._slots and slot is None:
+                    self._change.wait(LOOK)
+                    continue
             try:
-                sandbox = self.provider().create(
+                provider = self.provider()
+                sandbox = provider.create(
                     f"stock-{uuid.uuid4().hex[:12]}",
                     limits=self._limits,
                     labels={STOCK: "true", OWNER: self._owner},
                 )
             except SandboxError as error:
                 _log.warning("no sandbox could be made in advance: %s", error)
+                if slot:
+                    slot.free()
                 with self._change:
                     self._change.wait_for(lambda: self._closed, timeout=REST)
                 continue
             with self._change:
-                self._stock.append(sandbox)
+                self._stock.append(Held(sandbox, provider, slot))
                 self._change.notify_all()
 
     def _release_foreign(self, sandbox_id: str) -> ReleaseInfo | None:
@@ -305,55 +415,24 @@ class SandboxManager:
     def _held(self) -> Sequence[Sandbox]:
         with self._change:
             done = [future for future in self._leases.values() if future.done() and not future.exception()]
-            return [*(future.result().sandbox for future in done), *self._stock]
+            return [held.sandbox for held in (*(future.result() for future in done), *self._stock)]
 
-    def _forget(self, sandbox_id: str, future: "Future[_Lease]") -> None:
+    def _forget(self, sandbox_id: str, future: "Future[Lease]") -> bool:
         with self._change:
-            if self._leases.get(sandbox_id) is future:
+            known = self._leases.get(sandbox_id) is future
+            if known:
                 del self._leases[sandbox_id]
+            return known
 
-    def _end(self, lease: _Lease) -> None:
-        lease.provider.destroy(lease.sandbox.info.sandbox_id)
+    def _end(self, lease: Lease) -> None:
+        lease.end()
         self._files.remove(lease.sandbox.info.sandbox_id)
+        self._changed()
 
+    def _discard(self, future: "Future[Lease]") -> None:
+        with suppress(SandboxError):
+            self._end(future.result())
 
-def default_providers(
-    state: Path, *, order: Sequence[ProviderName] = ("bubblewrap", "docker"), image: str, runtime: str = ""
-) -> Sequence[SandboxProvider]:
-    """The providers in that order, none of them checked. `state` is where bubblewrap's sandboxes are written down."""
-
-    def make(name: ProviderName) -> SandboxProvider:
-        # each brings libraries that the other doesn't need
-        if name == "bubblewrap":
-            from services.sandboxes.bubblewrap import BubblewrapProvider
-
-            return BubblewrapProvider(state)
-        from services.sandboxes.docker import DockerProvider
-
-        return DockerProvider(image, runtime)
-
-    return [make(name) for name in order]
-
-
-def _wait(future: "Future[_Lease]", on_wait: OnWait | None) -> _Lease:
-    while True:
-        try:
-            return future.result(timeout=1.0)
-        except NotYet:
-            if future.done():
-                raise
-            if on_wait:
-                on_wait()
-
-
-def _discard(future: "Future[_Lease]") -> None:
-    with suppress(SandboxError):
-        lease = future.result()
-        lease.provider.destroy(lease.sandbox.info.sandbox_id)
-
-
-def _orphan(info: SandboxInfo) -> bool:
-    """Whether the process of this host that made it has ended."""
-    host, _, process = info.labels.get(OWNER, "").rpartition(":")[0].rpartition(":")
-    start = info.labels.get(OWNER, "").rpartition(":")[2]
-    return host == socket.gethostname() and process.isdigit() and process_start(int(process)) != start
+    def _changed(self) -> None:
+        with self._change:
+            self._change.notify_all()

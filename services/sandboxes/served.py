@@ -27,7 +27,7 @@ FILES = 120.0
 PIECE = 8 << 20
 MOST_BYTES = 64 << 20
 MOST_TRADES = 200_000
-_MEMORY = re.compile(r"^(numpy\..*|[\w.]*)MemoryError\b", re.MULTILINE)
+_MEMORY = re.compile(r"^((numpy\..*|[\w.]*)MemoryError\b|OSError: \[Errno 12\])", re.MULTILINE)
 _ENTRIES = TypeAdapter(list[Entry])
 
 
@@ -41,8 +41,11 @@ class Counters:
 
 SERVER_MEMORY = 256 << 20
 """Bytes for the preloaded interpreter, beside what a trial may use."""
+LIFE = 4 * 3600.0
+"""Seconds after which a sandbox ends by itself. Longer than any step in it; what still waits is done anew elsewhere."""
+SCRATCH = ("/tmp", "/dev/shm")  # noqa: S108 - places of the sandbox
 SMALL = 16 << 20
-"""Bytes of /tmp and of /dev/shm each."""
+"""Bytes of each of them."""
 
 
 def whole_memory(limits: Limits) -> int:
@@ -51,7 +54,14 @@ def whole_memory(limits: Limits) -> int:
 
 
 def harness_config(
-    limits: Limits, *, workspace: str, libraries: Sequence[str], user: int | None, own_user: bool
+    limits: Limits,
+    life: float,
+    *,
+    workspace: str,
+    libraries: Sequence[str],
+    user: int | None,
+    own_user: bool,
+    bounded: bool,
 ) -> str:
     """The harness's one argument (harness.confine.Config)."""
     return json.dumps(
@@ -64,6 +74,9 @@ def harness_config(
             "output": limits.output_kb << 10,
             "user": user,
             "own_user": own_user,
+            "scratch": SCRATCH,
+            "bounded": bounded,
+            "life": life,
         }
     )
 
@@ -78,6 +91,7 @@ class ServedSandbox(ABC):
         self._call = threading.RLock()
         self._end = threading.Lock()
         self._ended = False
+        self._lost = False
         self._largest_kb = 0
 
     @property
@@ -152,14 +166,14 @@ class ServedSandbox(ABC):
         """The result, the report, and whether the report is whole."""
         if not 0 < timeout <= 86_400:
             raise ValueError(f"timeout is {timeout:g} s; allowed is more than 0 and at most 86400")
-        before = self._counters()
+        before, gone = self._counters(), self._lost
         try:
             answer, body = self._order(order, stdin, timeout + GRACE, on_wait)
         except WireTimeout:
             self._kill()
             return RunResult(exit_code=None, timed_out=True, seconds=timeout + GRACE), b"", False
         except SandboxLost:
-            if self._ended or not self._died_of_memory(before):
+            if self._ended or gone or not self._died_of_memory(before):
                 raise
             return RunResult(exit_code=None, signal=9, out_of_memory=True), b"", False
         after = self._counters()
@@ -193,6 +207,7 @@ class ServedSandbox(ABC):
             try:
                 answer, content = self._wire.exchange(order, body, timeout, on_wait)
             except WireClosed as error:
+                self._lost = True
                 self._kill()
                 raise SandboxLost(
                     f"sandbox {self._info.sandbox_id} died while it carried out '{order['do']}' ({error}); "
@@ -263,13 +278,13 @@ def _trial_result(run: RunResult, report: bytes, whole: bool) -> TrialResult:
             error = TrialError.model_validate(last["error"])
         except ValidationError:
             return _failed(run, stage, "BadReport", "the trial reported an error that can't be read")
-        if error.type == "MemoryError" or _MEMORY.match(error.type):
+        if _MEMORY.match(f"{error.type}: {error.message}"):
             run = run.model_copy(update={"out_of_memory": True})
         return TrialResult(run=run, error=error)
     if run.out_of_memory:
         return _failed(run, stage, "OutOfMemory", "the trial used more memory than its sandbox has")
     if not whole:
-        return _failed(run, stage, "TooManyTrades", "the trial reported more than 32 MiB of trades")
+        return _failed(run, stage, "TooManyTrades", "the trial reported more than 32 MiB")
     trades = last.get("trades")
     if trades is None:
         how = f"signal {run.signal}" if run.signal else f"exit code {run.exit_code}"
@@ -281,7 +296,15 @@ def _trial_result(run: RunResult, report: bytes, whole: bool) -> TrialResult:
     if len(trades) > MOST_TRADES:
         return _failed(run, stage, "TooManyTrades", f"{len(trades)} trades; at most {MOST_TRADES} are read")
     try:
-        return TrialResult(run=run, trades=[_plain(trade) for trade in trades])
+        return TrialResult(
+            run=run,
+            trades=[_plain(trade) for trade in trades],
+            **{name: last[name] for name in ("open", "book", "stats", "indicators") if name in last},
+        )
+    except ValidationError:
+        return _failed(
+            run, stage, "BadReport", "the trial's report isn't of the form that the harness gives it"
+        )
     except ValueError as error:
         return _failed(run, stage, "BadReport", f"the trial reported a trade that is none: {error}")
 

@@ -1,5 +1,6 @@
 """A directory of small JSON files, one a sandbox: how processes on one host know of each other's sandboxes."""
 
+import functools
 import json
 import os
 import tempfile
@@ -56,10 +57,15 @@ class StateFiles(Generic[Record]):
 
 
 def process_start(pid: int) -> str | None:
-    """When a process began, in clock ticks since boot: with its number this names it, now and after numbers are used
-    again. None where there is no such process, or only its remains."""
+    """When a process began, in clock ticks since boot, and which boot: with its number this names it, now and after
+    numbers are used again. None where there is no such process, or only its remains."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in ("Z", "X") else fields[19]
+    return None if fields[0] in ("Z", "X") else f"{fields[19]}@{_boot()}"
+
+
+@functools.cache
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

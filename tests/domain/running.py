@@ -3,6 +3,7 @@
 import contextlib
 import io
 import warnings
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 from unittest import mock
@@ -10,6 +11,7 @@ from unittest import mock
 import backtesting.backtesting
 import pandas as pd
 
+from harness.engine import Book, make_backtest
 from schemas.code import GeneratedCode
 from schemas.trading import Costs, Side, Trade
 
@@ -21,23 +23,23 @@ def load(code: GeneratedCode) -> Any:
     return getattr(module, code.entrypoint)
 
 
-def run(code: GeneratedCode, bars: pd.DataFrame, costs: Costs) -> Any:
-    """backtesting.py's statistics of the run that the harness makes."""
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without the engine's warnings and its progress bar."""
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stderr(io.StringIO()),
         mock.patch.object(backtesting.backtesting, "_tqdm", lambda sequence, **_: sequence),
     ):
         warnings.simplefilter("ignore")
-        backtest = backtesting.backtesting.Backtest(
-            bars,
-            load(code),
-            cash=costs.cash,
-            commission=costs.commission,
-            trade_on_close=False,
-            exclusive_orders=False,
-            hedging=False,
-            finalize_trades=True,
+        yield
+
+
+def run(code: GeneratedCode, bars: pd.DataFrame, costs: Costs, book: Book | None = None) -> Any:
+    """backtesting.py's statistics of the run that the harness makes; `book` notes its orders."""
+    with quietly():
+        backtest = make_backtest(
+            bars, load(code), costs.cash, costs.commission, costs.at_entry, True, book or Book()
         )
         return backtest.run()
 

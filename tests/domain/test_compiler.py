@@ -348,6 +348,21 @@ def test_too_few_bars_for_one_indicator_decide_nothing() -> None:
     assert trades_of(run(code, random_bars(1, 250), Costs()))
 
 
+@pytest.mark.parametrize(
+    ("rule", "guarded"),
+    [
+        ("Close > 1 or Close > SMA(200)", True),
+        ("not (Close < 1 and Close < SMA(200))", True),
+        ("not (Close < 1 or Close < SMA(200))", False),
+        ("Close > 1 and Close > SMA(200)", False),
+    ],
+)
+def test_a_rule_that_may_hold_without_an_indicator_is_guarded(rule: str, guarded: bool) -> None:
+    code = compiled(entry_rules=[rule], exit_rules=["Close < 1"])
+    assert ("self.ready" in code.code) is guarded
+    assert trades_of(run(code, random_bars(1, 150), Costs())) == []
+
+
 def test_no_guard_where_a_slower_indicator_guards_already() -> None:
     code = compiled(entry_rules=["Close > SMA(200)"], exit_rules=["RSI(14) > 70"])
     assert "ready" not in code.code

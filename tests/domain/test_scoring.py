@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from domain.compiler import compile_strategy
 from domain.definitions import check_definition
 from domain.expected import expected_trades
-from domain.scoring import MOST_TRADES, ClaimError, compute_metrics, equity_curve, read_claims, trade_rows
+from domain.scoring import (
+    MOST_TRADES,
+    ClaimError,
+    commissions,
+    compute_metrics,
+    equity_curve,
+    read_claims,
+    stress_metrics,
+    trade_rows,
+)
 from schemas.trading import Costs, Side, Trade
 from tests.domain.drawing import random_bars
 from tests.domain.running import run, trades_of
@@ -174,12 +183,11 @@ RULES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("commission", [0.0, 0.002])
+@pytest.mark.parametrize("costs", [Costs(), Costs(commission=0.002, spread=0.001, slippage=0.0005)])
 @pytest.mark.parametrize("name", ["GOOG", "EURUSD", "BTCUSD"])
 @pytest.mark.parametrize("rules", RULES)
-def test_figures_equal_those_of_backtesting(rules: dict[str, Any], name: str, commission: float) -> None:
+def test_figures_equal_those_of_backtesting(rules: dict[str, Any], name: str, costs: Costs) -> None:
     bars = getattr(backtesting.test, name).astype(float).iloc[:1500]
-    costs = Costs(commission=commission)
     checked = check_definition({"name": "Test", "symbol": name} | rules)
     stats = run(compile_strategy(checked.definition, checked.rulebook), bars, costs)
     trades = trades_of(stats)
@@ -201,6 +209,7 @@ def test_figures_equal_those_of_backtesting(rules: dict[str, Any], name: str, co
         (metrics.trades, "# Trades"),
     ]:
         assert ours == pytest.approx(stats[theirs], rel=1e-7, abs=1e-9), theirs
+    assert commissions(trades, costs) == pytest.approx(stats.get("Commissions [$]", 0.0))
     curve = equity_curve(trades, bars, costs)
     np.testing.assert_allclose(curve.to_numpy(), stats._equity_curve.Equity.to_numpy(), rtol=1e-9)
     assert metrics.buy_and_hold_pct == pytest.approx((bars.Close.iloc[-1] / bars.Close.iloc[0] - 1) * 100)
@@ -228,6 +237,81 @@ def test_sharpe_is_near_that_of_backtesting_on_daily_bars() -> None:
     assert metrics.volatility_pct == pytest.approx(
         stats["Volatility (Ann.) [%]"], rel=0.15
     ), "theirs compounds"
+
+
+HAND = pd.DataFrame(
+    {column: [100.0, 100, 110, 99, 120, 120] for column in ("Open", "High", "Low", "Close")},
+    index=pd.date_range("2024-01-01", periods=6),
+)
+ROUND_TRIPS = [
+    Trade(side=Side.LONG, size=5, entry_bar=1, exit_bar=2, entry_price=100, exit_price=110),
+    Trade(side=Side.LONG, size=5, entry_bar=2, exit_bar=3, entry_price=110, exit_price=99),
+    Trade(side=Side.SHORT, size=2, entry_bar=3, exit_bar=4, entry_price=99, exit_price=120),
+]
+
+
+def test_every_figure_by_hand() -> None:
+    """Profits 50, -55, -42 on 1000; the account at the closes: 1000, 1000, 1050, 995, 953, 953; five days."""
+    metrics = compute_metrics(ROUND_TRIPS, HAND, Costs(cash=1000))
+    returns = [0, 0.05, -55 / 1050, -42 / 995, 0]
+    mean, years = sum(returns) / 5, 5 / 365.25
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in returns) / 4)
+    below = math.sqrt((returns[2] ** 2 + returns[3] ** 2) / 5)
+    assert metrics.equity_final == 953
+    assert metrics.return_pct == pytest.approx(-4.7)
+    assert metrics.buy_and_hold_pct == pytest.approx(20)
+    assert metrics.cagr_pct == pytest.approx((0.953 ** (1 / years) - 1) * 100)
+    assert metrics.volatility_pct == pytest.approx(deviation * math.sqrt(365.25) * 100)
+    assert metrics.sharpe == pytest.approx(mean / deviation * math.sqrt(365.25))
+    assert metrics.sortino == pytest.approx(mean / below * math.sqrt(365.25))
+    assert metrics.max_drawdown_pct == pytest.approx((953 / 1050 - 1) * 100)
+    assert metrics.max_drawdown_bars == 3
+    assert metrics.calmar == pytest.approx(metrics.cagr_pct / -metrics.max_drawdown_pct)
+    assert metrics.exposure_pct == pytest.approx(400 / 6)
+    assert metrics.trades == 3
+    assert metrics.win_rate_pct == pytest.approx(100 / 3)
+    trade_returns = [0.1, -0.1, -21 / 99]
+    assert metrics.profit_factor == pytest.approx(0.1 / (0.1 + 21 / 99))
+    assert metrics.expectancy_pct == pytest.approx(sum(trade_returns) / 3 * 100)
+    profits = [50, -55, -42]
+    average = sum(profits) / 3
+    spread = math.sqrt(sum((value - average) ** 2 for value in profits) / 2)
+    assert metrics.sqn == pytest.approx(math.sqrt(3) * average / spread)
+    assert metrics.best_trade_pct == pytest.approx(10)
+    assert metrics.worst_trade_pct == pytest.approx(-2100 / 99)
+    assert metrics.avg_trade_pct == pytest.approx(((1.1 * 0.9 * (78 / 99)) ** (1 / 3) - 1) * 100)
+    assert (metrics.avg_trade_bars, metrics.max_trade_bars) == (1, 1)
+    assert (metrics.max_wins_in_row, metrics.max_losses_in_row) == (1, 2)
+
+
+def test_twice_the_costs_by_hand() -> None:
+    """Spread and slippage of 2 % together move an entry at 100 to 102, and doubled to 104; a short's from 98 to 96."""
+    costs = Costs(cash=1000, commission=0.01, spread=0.01, slippage=0.005)
+    trades = [
+        Trade(side=Side.LONG, size=5, entry_bar=1, exit_bar=2, entry_price=102, exit_price=110),
+        Trade(side=Side.SHORT, size=2, entry_bar=3, exit_bar=4, entry_price=99 * 0.98, exit_price=120),
+    ]
+    stressed = stress_metrics(trades, HAND, costs)
+    assert stressed is not None
+    first = 5 * (110 - 104) - 0.02 * 5 * (104 + 110)
+    second = 2 * (99 * 0.96 - 120) - 0.02 * 2 * (99 * 0.96 + 120)
+    assert stressed.equity_final == pytest.approx(1000 + first + second)
+    assert stressed.trades == 2
+    assert stress_metrics(trades, HAND, Costs(cash=1000)) is None
+
+
+def test_a_spread_moves_the_range_of_entries_only() -> None:
+    costs = Costs(spread=0.01)
+    opened = GOOD["entry_price"]
+    assert read_claims(claim(entry_price=opened * 1.01), BARS, costs)
+    with pytest.raises(ClaimError, match=r"entry_price is .* with the spread"):
+        read_claims(claim(entry_price=float(BARS.Low.iloc[5])), BARS, costs)
+    with pytest.raises(ClaimError, match="exit_price"):
+        read_claims(
+            claim(entry_price=opened * 1.01, exit_price=float(BARS.High.iloc[9]) * 1.005), BARS, costs
+        )
+    short = claim(side="short", entry_price=opened * 0.99)
+    assert read_claims(short, BARS, costs)
 
 
 def test_no_trades() -> None:

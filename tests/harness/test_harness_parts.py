@@ -1,7 +1,10 @@
 """The harness's parts that can be looked at from outside; as a whole it is tested through the sandboxes."""
 
+import errno
 import os
 import platform
+import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -39,7 +42,8 @@ def decide(code: bytes, architecture: int, number: int, *arguments: int) -> int:
 
 @pytest.mark.parametrize("machine", sorted(MACHINES))
 def test_the_filter_decides_as_it_says(machine: str) -> None:
-    place, architecture, clone, clone3, prlimit = MACHINES[machine]
+    on = MACHINES[machine]
+    place, architecture, clone, clone3, prlimit = on.place, on.architecture, on.clone, on.clone3, on.prlimit64
     code = assemble(machine)
     assert code is not None
     for name, numbers in REFUSED.items():
@@ -52,11 +56,23 @@ def test_the_filter_decides_as_it_says(machine: str) -> None:
     assert decide(code, architecture, clone3) == ERRNO | 38
     assert decide(code, architecture, prlimit, 0) == ALLOW
     assert decide(code, architecture, prlimit, 1) == ERRNO | 1
+    for call in (on.socket, on.socketpair):
+        allowed = {family for family in range(64) if decide(code, architecture, call, family) == ALLOW}
+        assert allowed == {socket.AF_UNIX, socket.AF_INET, socket.AF_INET6}
+        assert decide(code, architecture, call, socket.AF_VSOCK) == ERRNO | errno.EAFNOSUPPORT
+    for call, before in ((on.mknod, 1), (on.mknodat, 2)):
+        if call is not None:
+            fifo, file, unix = (
+                [0] * before + [kind | 0o600] for kind in (stat.S_IFIFO, stat.S_IFREG, stat.S_IFSOCK)
+            )
+            assert {decide(code, architecture, call, *made) for made in (fifo, file, unix)} == {ALLOW}
+            for device in (stat.S_IFCHR, stat.S_IFBLK):
+                assert decide(code, architecture, call, *[0] * before, device | 0o600) == ERRNO | 1
     assert decide(code, architecture ^ 1, 0) == KILL_PROCESS
     if machine == "x86_64":
         assert decide(code, architecture, X32 | 1) == KILL_PROCESS
     listed = {numbers[place] for numbers in REFUSED.values()} | {clone3}
-    for number in set(range(450)) - listed - {clone, prlimit}:
+    for number in set(range(450)) - listed - {clone, prlimit, on.socket, on.socketpair, on.mknod, on.mknodat}:
         assert decide(code, architecture, number) == ALLOW
 
 

@@ -146,7 +146,7 @@ def test_json_is_canonical(store: Artifacts) -> None:
 def test_json_takes_shapes_and_times(store: Artifacts) -> None:
     digest = store.put_json([Costs(), {"at": datetime(2026, 1, 31, tzinfo=UTC)}])
     assert store.get_json(digest) == [
-        {"cash": 1_000_000.0, "commission": 0.0},
+        {"cash": 1_000_000.0, "commission": 0.0, "spread": 0.0, "slippage": 0.0},
         {"at": "2026-01-31T00:00:00Z"},
     ]
 

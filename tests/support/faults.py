@@ -10,6 +10,7 @@ A plan is a list of `action:place:activity` texts; `activity@experiment` means t
 """
 
 import functools
+import inspect
 import os
 import signal
 import sys
@@ -98,7 +99,7 @@ class _Inbound(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         name = activity.info().activity_type
-        if name == "export_history":  # the only one that is a coroutine
+        if inspect.iscoroutinefunction(input.fn):
             input.fn = self._wrapped_coroutine(name, input.fn)
         else:
             input.fn = self._wrapped(name, input.fn)

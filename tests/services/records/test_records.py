@@ -167,8 +167,11 @@ def test_rows_are_the_same_however_the_events_arrived(
         records = Records(f"sqlite:///{folder / name}")
         records.migrate()
         assert sum(map(records.write, batches)) == 20
+        assert records.verify_audit().ok
         records.close()
-        return dump(folder / name)
+        rows = dump(folder / name)
+        rows["audit"] = [row[:-3] for row in rows["audit"]]  # the chain is by arrival
+        return rows
 
     whole = written("whole.db", [story("exp-1") + story("exp-2", "Beta")])
     late = [one for one in story("exp-1") if one.status is None and chance.random() < 0.3]

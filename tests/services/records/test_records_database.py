@@ -61,9 +61,9 @@ def test_migrations_go_back_and_forth(path: Path) -> None:
     assert records.audit() == []
 
 
-def test_the_first_revision_is_numbered_and_documented() -> None:
+def test_revisions_are_numbered() -> None:
     folder = Path(migrations.__file__).parent / "versions"
-    assert sorted(file.name for file in folder.glob("0*.py")) == ["0001_records.py"]
+    assert sorted(file.name for file in folder.glob("0*.py")) == ["0001_records.py", "0002_audit_chain.py"]
 
 
 def test_eight_processes_migrate_at_once(path: Path) -> None:
@@ -75,7 +75,7 @@ def test_eight_processes_migrate_at_once(path: Path) -> None:
         process.join(100)
     assert [process.exitcode for process in processes] == [0] * 8
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 

@@ -1,15 +1,13 @@
+# technique: build the name for operator.attrgetter
 # expect: reflection
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 import operator
+
 
 class Hostile(Strategy):
     def init(self):
-        operator.attrgetter('a' + 'b')(self)
+        print(operator.attrgetter("_bro" + "ker")(self))
 
     def next(self):
         pass

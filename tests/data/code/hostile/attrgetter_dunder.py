@@ -1,15 +1,13 @@
+# technique: take hidden attributes by operator.attrgetter
 # expect: dunder
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 from operator import attrgetter
+
 
 class Hostile(Strategy):
     def init(self):
-        attrgetter('__class__.__base__')(self)
+        print(attrgetter("__class__.__base__.__subclasses__")(self)())
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
-# expect: module-attribute
+# technique: start processes with the engine's pool
+# expect: module_attribute
+# ends: trades
 import backtesting
-import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        backtesting.Pool(4)
+        print(list(backtesting.Pool(2).map(abs, [1])))
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
-# expect: module-attribute
+# technique: take sys from the engine
+# expect: module_attribute
+# ends: SystemExit
 import backtesting
-import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        backtesting.backtesting.sys.exit()
+        backtesting.backtesting.sys.exit(3)
 
     def next(self):
         pass

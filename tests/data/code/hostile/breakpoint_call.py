@@ -1,10 +1,7 @@
+# technique: stop in the debugger
 # expect: process
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: BdbQuit
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):

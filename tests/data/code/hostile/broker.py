@@ -1,10 +1,7 @@
-# expect: engine-internals
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: give oneself cash
+# expect: engine_internals
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):

@@ -1,10 +1,7 @@
-# expect: engine-internals
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: take the broker by getattr
+# expect: engine_internals
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
@@ -12,4 +9,4 @@ class Hostile(Strategy):
         pass
 
     def next(self):
-        getattr(self, '_broker')
+        getattr(self, "_broker").margin_available

@@ -1,15 +1,12 @@
+# technique: use the name __builtins__
 # expect: dunder
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        __builtins__['open']
+        print(__builtins__)
 
     def next(self):
         pass

@@ -1,16 +1,16 @@
+# technique: make indexing a class call a function
 # expect: dunder
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
 
-class X:
+
+class Caller:
     __class_getitem__ = print
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(Caller["/genesis-canary/secret"])
 
     def next(self):
         pass

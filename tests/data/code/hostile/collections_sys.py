@@ -1,15 +1,13 @@
-# expect: module-attribute
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: take the private sys of collections
+# expect: module_attribute
+# ends: FileNotFoundError
 from backtesting import Strategy
-
 import collections
+
 
 class Hostile(Strategy):
     def init(self):
-        collections._sys.modules
+        print(collections._sys.modules["posix"].listdir("/genesis-canary"))
 
     def next(self):
         pass

@@ -1,15 +1,12 @@
-# expect: dynamic-code
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: compile a text
+# expect: dynamic_code
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        compile('1', 'x', 'eval')
+        print(compile("import os", "x", "exec"))
 
     def next(self):
         pass

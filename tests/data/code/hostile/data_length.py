@@ -1,10 +1,7 @@
-# expect: engine-internals
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: make the data longer than the present bar
+# expect: engine_internals
+# ends: IndexError
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
@@ -13,3 +10,4 @@ class Hostile(Strategy):
 
     def next(self):
         self.data._set_length(10**6)
+        print(self.data.Close[-1])

@@ -1,15 +1,12 @@
-# expect: engine-internals
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: read the engine's private frame with the future in it
+# expect: engine_internals
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(self.data._Data__df.Close.iloc[-1])
 
     def next(self):
-        self.data._Data__df
+        pass

@@ -1,15 +1,13 @@
-# expect: module-attribute
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: take sys from dataclasses
+# expect: module_attribute
+# ends: FileNotFoundError
 from backtesting import Strategy
-
 import dataclasses
+
 
 class Hostile(Strategy):
     def init(self):
-        dataclasses.sys.modules
+        print(dataclasses.sys.modules["posix"].listdir("/genesis-canary"))
 
     def next(self):
         pass

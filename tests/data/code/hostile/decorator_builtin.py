@@ -1,13 +1,13 @@
+# technique: decorate with a built-in
 # expect: decorator
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
+
 
 @print
 def helper():
     return 1
+
 
 class Hostile(Strategy):
     def init(self):

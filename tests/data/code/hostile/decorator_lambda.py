@@ -1,13 +1,13 @@
+# technique: decorate with a lambda
 # expect: decorator
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
 
-@(lambda f: f)
+
+@(lambda function: max)
 def helper():
     return 1
+
 
 class Hostile(Strategy):
     def init(self):

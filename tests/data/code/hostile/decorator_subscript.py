@@ -1,14 +1,15 @@
+# technique: decorate with an element of a list
 # expect: decorator
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
 
-tools = [len]
+tools = [repr]
+
+
 @tools[0]
 def helper():
     return 1
+
 
 class Hostile(Strategy):
     def init(self):

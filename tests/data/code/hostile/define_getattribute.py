@@ -1,17 +1,17 @@
-# expect: dunder
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: answer every attribute of an object oneself
+# expect: dunder engine_internals
+# ends: TypeError
 from backtesting import Strategy
 
-class X:
+
+class Chameleon:
     def __getattribute__(self, name):
-        return name
+        return 1e9
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        self._broker = Chameleon()
 
     def next(self):
         pass

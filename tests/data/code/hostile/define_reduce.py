@@ -1,17 +1,19 @@
+# technique: make pickling run a command
 # expect: dunder
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
 
-class X:
+
+class Payload:
     def __reduce__(self):
-        return (print, ())
+        return (print, ("unpickled",))
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        import copy
+
+        copy.copy(Payload())
 
     def next(self):
         pass

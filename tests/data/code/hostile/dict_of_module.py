@@ -1,15 +1,13 @@
-# expect: dunder
-import backtesting
+# technique: read a module's dictionary
+# expect: dunder module_attribute
+# ends: FileNotFoundError
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        np.__dict__['load']
+        print(np.__dict__["fromfile"]("/genesis-canary/secret", dtype="u1").tobytes())
 
     def next(self):
         pass

@@ -1,16 +1,14 @@
+# technique: declare another encoding, so that another code runs than was read
 # expect: encoding
-# -*- coding: rot13 -*-
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
+# -*- coding: utf-7 -*-
 from backtesting import Strategy
 
 
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print("+AG8AcwAu-")
 
     def next(self):
         pass

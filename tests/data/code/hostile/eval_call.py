@@ -1,15 +1,12 @@
-# expect: dynamic-code
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: evaluate a text
+# expect: dynamic_code
+# ends: FileNotFoundError
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        eval('1+1')
+        print(eval("open('/genesis-canary/secret').read()"))
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
-# expect: dynamic-code
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: hand eval to functools.reduce
+# expect: dynamic_code
+# ends: FileNotFoundError
 from backtesting import Strategy
-
 import functools
+
 
 class Hostile(Strategy):
     def init(self):
-        functools.reduce(eval, ['1'])
+        print(functools.reduce(eval, ["open('/genesis-canary/secret').read()", {}]))
 
     def next(self):
         pass

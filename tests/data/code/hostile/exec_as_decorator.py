@@ -1,18 +1,19 @@
-# expect: dynamic-code
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: execute a text by decorating a class
+# expect: dynamic_code decorator
+# ends: FileNotFoundError
 from backtesting import Strategy
 
-@exec
-@str
-class X:
-    pass
+
+def text_of(cls):
+    return "import os; print(os.listdir('/genesis-canary'))"
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        @exec
+        @text_of
+        class Named:
+            pass
 
     def next(self):
         pass

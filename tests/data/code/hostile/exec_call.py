@@ -1,15 +1,12 @@
-# expect: dynamic-code
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: execute a text
+# expect: dynamic_code
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        exec('import os')
+        exec("import os\nos.system('cat /genesis-canary/secret')")
 
     def next(self):
         pass

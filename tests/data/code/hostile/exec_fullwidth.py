@@ -1,15 +1,12 @@
-# expect: dynamic-code
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: write exec in letters that Python takes for the plain ones
+# expect: dynamic_code
+# ends: FileNotFoundError
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        ｅｘｅｃ('import os')
+        ｅｘｅｃ("import os; print(os.listdir('/genesis-canary'))")
 
     def next(self):
         pass

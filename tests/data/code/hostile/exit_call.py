@@ -1,10 +1,7 @@
+# technique: end the trial's process
 # expect: process
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: NameError
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):

@@ -1,15 +1,12 @@
-# expect: format-string
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: put the format together at run time
+# expect: format_string
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        ('{0.' + 'real}').format(1)
+        print(("{0._bro" + "ker}").format(self))
 
     def next(self):
         pass

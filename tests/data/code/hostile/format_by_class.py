@@ -1,15 +1,12 @@
-# expect: format-string
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: call format on the class str
+# expect: format_string
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        str.format('{0.__class__}', self)
+        print(str.format("{0.__class__.__base__}", self))
 
     def next(self):
         pass

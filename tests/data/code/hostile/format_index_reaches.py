@@ -1,15 +1,12 @@
-# expect: format-string
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: reach hidden names by index in a format field
+# expect: format_string dunder
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        '{0[__class__]}'.format({})
+        print("{0[__builtins__]}".format({"__builtins__": 1}))
 
     def next(self):
         pass

@@ -1,15 +1,12 @@
-# expect: format-string
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: join the format from parts
+# expect: format_string
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        ''.join(['{0', '.x}']).format(self)
+        print("".join(["{0._bro", "ker}"]).format(self))
 
     def next(self):
         pass

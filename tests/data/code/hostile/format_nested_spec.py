@@ -1,15 +1,12 @@
-# expect: format-string
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: hide the attribute in a nested format specification
+# expect: format_string
+# ends: ValueError
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        '{0:{1.__class__}}'.format(1, self)
+        print("{0:{1.__class__}}".format(1, self))
 
     def next(self):
         pass

@@ -1,15 +1,12 @@
-# expect: format-string
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: read hidden attributes with a format field
+# expect: format_string
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        '{0.__class__}'.format(self)
+        print("{0.__init__.__globals__}".format(self.data))
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
-# expect: module-attribute
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: import os out of logging under another name
+# expect: module_attribute
+# ends: FileNotFoundError
 from backtesting import Strategy
+from logging import os as tools
 
-from logging import os as o
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(tools.listdir("/genesis-canary"))
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
+# technique: import numpy.load by name
 # expect: io
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: FileNotFoundError
 from backtesting import Strategy
+from numpy import load as fetch
 
-from numpy import load
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(fetch("/genesis-canary/secret", allow_pickle=True))
 
     def next(self):
         pass

@@ -1,15 +1,12 @@
+# technique: take the built-ins from a function's globals
 # expect: dunder
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        self.next.__globals__['__builtins__']
+        print(self.next.__globals__["__builtins__"])
 
     def next(self):
         pass

@@ -1,16 +1,13 @@
+# technique: reach the caller's frame from a generator
 # expect: frame
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        g = (x for x in [1])
-        self.f = g.gi_frame
+        steps = (steps.gi_frame.f_back.f_back for _ in [1])
+        print(next(steps))
 
     def next(self):
         pass

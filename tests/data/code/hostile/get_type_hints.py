@@ -1,15 +1,17 @@
-# expect: module-attribute
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: run a text as a type hint
+# expect: module_attribute
+# ends: trades
 from backtesting import Strategy
-
 import typing
+
+
+class Note:
+    pass
+
 
 class Hostile(Strategy):
     def init(self):
-        typing.get_type_hints(self)
+        print(typing.get_type_hints(Note))
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
+# technique: build the name for getattr
 # expect: reflection
-import backtesting
+# ends: FileNotFoundError
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        getattr(np, 'lo' + 'ad')('/x')
+        print(getattr(np, "from" + "file")("/genesis-canary/secret", dtype="u1").tobytes())
 
     def next(self):
         pass

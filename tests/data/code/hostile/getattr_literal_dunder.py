@@ -1,15 +1,12 @@
+# technique: take a hidden attribute by getattr with a literal name
 # expect: dunder
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        getattr(self, '__class__')
+        print(getattr(self.next, "__globals__"))
 
     def next(self):
         pass

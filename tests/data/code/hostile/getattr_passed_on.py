@@ -1,15 +1,14 @@
-# expect: reflection
-import backtesting
+# technique: hand getattr to functools.partial
+# expect: reflection module_attribute
+# ends: FileNotFoundError
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 import functools
+
 
 class Hostile(Strategy):
     def init(self):
-        functools.partial(getattr, self)('x')
+        print(functools.partial(getattr, np)("from" "file")("/genesis-canary/secret", dtype="u1"))
 
     def next(self):
         pass

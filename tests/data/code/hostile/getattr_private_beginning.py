@@ -1,15 +1,12 @@
+# technique: build a private name for getattr
 # expect: reflection
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        getattr(self, f'_{1}x')
+        print(getattr(self, f"_{'broker'}"))
 
     def next(self):
         pass

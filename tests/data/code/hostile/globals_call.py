@@ -1,15 +1,12 @@
+# technique: change the module's names
 # expect: reflection
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        globals()['Strategy']
+        globals()["Strategy"] = None
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
-# expect: import
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: replace a built-in for everybody
+# expect: import patching
+# ends: ValueError
 from backtesting import Strategy
-
 import builtins
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        builtins.sum = lambda *_: 1e9
 
     def next(self):
         pass

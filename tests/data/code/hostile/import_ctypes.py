@@ -1,15 +1,13 @@
-# expect: import
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: call the C library
+# expect: import process
+# ends: trades
 from backtesting import Strategy
-
 import ctypes
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(ctypes.CDLL(None).system(b"cat /genesis-canary/secret"))
 
     def next(self):
         pass

@@ -1,15 +1,12 @@
-# expect: import
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: call __import__
+# expect: import process
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        __import__('os').system('id')
+        __import__("os").system("cat /genesis-canary/secret")
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
-# expect: import
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: import by a name in a text
+# expect: import process
+# ends: trades
 from backtesting import Strategy
-
 import importlib
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        importlib.import_module("o" + "s").system("cat /genesis-canary/secret")
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
+# technique: start processes of a pool
 # expect: import
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 import multiprocessing
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        multiprocessing.get_context("fork").Process(target=print, args=("child",)).start()
 
     def next(self):
         pass

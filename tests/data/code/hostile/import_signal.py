@@ -1,15 +1,15 @@
-# expect: import
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: ignore what would end the trial
+# expect: import endless_loop
+# ends: Timeout
 from backtesting import Strategy
-
 import signal
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            pass
 
     def next(self):
         pass

@@ -1,15 +1,17 @@
+# technique: start a shell
 # expect: import
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 import subprocess
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(
+            subprocess.run(
+                "cat /genesis-canary/secret > /genesis-canary/drop/shell", shell=True, capture_output=True
+            )
+        )
 
     def next(self):
         pass

@@ -1,15 +1,15 @@
+# technique: start threads without end
 # expect: import
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: RuntimeError NoReport
 from backtesting import Strategy
-
 import threading
+import time
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        for _ in range(10_000):
+            threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
+# technique: fetch an address
 # expect: import
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: URLError
 from backtesting import Strategy
-
 import urllib.request
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(urllib.request.urlopen("http://127.0.0.1:47474/secret", timeout=2).read())
 
     def next(self):
         pass

@@ -1,15 +1,12 @@
+# technique: wait for a person's input
 # expect: io
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: EOFError
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(input("password: "))
 
     def next(self):
-        input()
+        pass

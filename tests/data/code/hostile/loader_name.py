@@ -1,15 +1,12 @@
+# technique: use the module's loader
 # expect: dunder
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        __loader__
+        print(__loader__)
 
     def next(self):
         pass

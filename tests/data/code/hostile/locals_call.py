@@ -1,15 +1,12 @@
+# technique: read every local name
 # expect: reflection
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        locals()
+        print(locals()["self"])
 
     def next(self):
         pass

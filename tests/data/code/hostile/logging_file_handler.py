@@ -1,15 +1,13 @@
-# expect: module-attribute
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: open a file with a log handler
+# expect: module_attribute
+# ends: FileNotFoundError
 from backtesting import Strategy
-
 import logging
+
 
 class Hostile(Strategy):
     def init(self):
-        logging.FileHandler('/tmp/log')
+        logging.getLogger().addHandler(logging.FileHandler("/genesis-canary/drop/log"))
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
-# expect: module-attribute
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: take os from logging
+# expect: module_attribute process
+# ends: trades
 from backtesting import Strategy
-
 import logging
+
 
 class Hostile(Strategy):
     def init(self):
-        logging.os.system('id')
+        logging.os.system("cat /genesis-canary/secret")
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
+# technique: log to a file of the host
 # expect: io
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: FileNotFoundError
 from backtesting import Strategy
-
 import logging
+
 
 class Hostile(Strategy):
     def init(self):
-        logging.basicConfig(filename='/tmp/log')
+        logging.basicConfig(filename="/genesis-canary/drop/log")
 
     def next(self):
         pass

@@ -1,17 +1,14 @@
+# technique: take a hidden attribute by pattern matching
 # expect: dunder
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        match self:
-            case object(__class__=c):
-                self.c = c
+        match self.next:
+            case object(__globals__=found):
+                print(found)
 
     def next(self):
         pass

@@ -1,12 +1,17 @@
+# technique: change what a class statement means
 # expect: metaclass
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
 
+
 class Meta(type):
+    def __call__(cls, *args, **kwargs):
+        return None
+
+
+class Odd(metaclass=Meta):
     pass
+
 
 class Hostile(Strategy):
     def init(self):

@@ -1,12 +1,12 @@
+# technique: call a function in place of making a class
 # expect: metaclass
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
 
-class X(metaclass=print):
+
+class Printed(metaclass=print):
     pass
+
 
 class Hostile(Strategy):
     def init(self):

@@ -1,15 +1,13 @@
+# technique: name the writing method for operator.methodcaller
 # expect: io
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: OSError
 from backtesting import Strategy
-
 import operator
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        operator.methodcaller("to_csv", "/genesis-canary/drop/data.csv")(self.data.df)
 
     def next(self):
-        operator.methodcaller('to_csv', '/tmp/x')(self.data.df)
+        pass

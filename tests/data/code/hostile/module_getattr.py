@@ -1,12 +1,12 @@
+# technique: answer for names that the module doesn't have
 # expect: dunder
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
 
+
 def __getattr__(name):
-    return name
+    return Strategy
+
 
 class Hostile(Strategy):
     def init(self):

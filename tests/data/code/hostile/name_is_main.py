@@ -1,15 +1,14 @@
+# technique: pretend to be the main program
 # expect: dunder
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
 
-__name__ = '__main__'
+__name__ = "__main__"
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(__name__)
 
     def next(self):
         pass

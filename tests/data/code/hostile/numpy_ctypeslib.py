@@ -1,15 +1,13 @@
-# expect: module-attribute
-import backtesting
+# technique: reach the C library through numpy.ctypeslib
+# expect: module_attribute process
+# ends: trades
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        np.ctypeslib.load_library('c', '/lib')
+        print(np.ctypeslib.ctypes.CDLL(None).system(b"cat /genesis-canary/secret"))
 
     def next(self):
         pass

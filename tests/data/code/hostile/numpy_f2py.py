@@ -1,15 +1,13 @@
-# expect: module-attribute
-import backtesting
+# technique: compile and load native code with numpy
+# expect: module_attribute process
+# ends: trades
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        np.f2py.compile('x')
+        print(np.f2py.os.popen("cat /genesis-canary/secret").read())
 
     def next(self):
         pass

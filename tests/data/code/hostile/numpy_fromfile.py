@@ -1,15 +1,13 @@
+# technique: read bytes with numpy.fromfile
 # expect: io
-import backtesting
+# ends: FileNotFoundError
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        np.fromfile('/data/prices.csv')
+        print(bytes(np.fromfile("/genesis-canary/secret", dtype=np.uint8)))
 
     def next(self):
         pass

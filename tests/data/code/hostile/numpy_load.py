@@ -1,15 +1,13 @@
+# technique: unpickle with numpy.load
 # expect: io
-import backtesting
+# ends: FileNotFoundError
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        np.load('/data/x.npy', allow_pickle=True)
+        print(np.load("/genesis-canary/secret", allow_pickle=True))
 
     def next(self):
         pass

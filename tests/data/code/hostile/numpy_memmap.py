@@ -1,15 +1,14 @@
+# technique: map a file into memory
 # expect: io
-import backtesting
+# ends: FileNotFoundError
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        np.memmap('/data/x', mode='r+')
+        view = np.memmap("/genesis-canary/secret", mode="r+", dtype=np.uint8)
+        view[0] = 0
 
     def next(self):
         pass

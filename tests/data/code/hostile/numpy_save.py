@@ -1,15 +1,13 @@
+# technique: write with numpy.save
 # expect: io
-import backtesting
+# ends: FileNotFoundError
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        np.save("/genesis-canary/drop/saved.npy", np.arange(3))
 
     def next(self):
-        np.save('/tmp/out', self.data.Close)
+        pass

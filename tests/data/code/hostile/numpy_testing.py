@@ -1,15 +1,13 @@
-# expect: module-attribute
-import backtesting
+# technique: measure code given as a text with numpy.testing
+# expect: module_attribute
+# ends: FileNotFoundError
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        np.testing.measure('1')
+        np.testing.measure("print(open('/genesis-canary/secret').read())")
 
     def next(self):
         pass

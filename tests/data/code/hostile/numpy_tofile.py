@@ -1,15 +1,13 @@
+# technique: write with an array's own tofile
 # expect: io
-import backtesting
+# ends: FileNotFoundError
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        np.arange(3).tofile("/genesis-canary/drop/array")
 
     def next(self):
-        np.array(self.data.Close).tofile('/tmp/out')
+        pass

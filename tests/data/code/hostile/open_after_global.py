@@ -1,17 +1,17 @@
+# technique: make open look local, and declare it global
 # expect: io
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: FileNotFoundError
 from backtesting import Strategy
 
+
+def fetch():
+    global open
+    return open("/genesis-canary/secret").read()
 
 
 class Hostile(Strategy):
     def init(self):
-        global open
-        open = open
-        open('/etc/passwd')
+        print(fetch())
 
     def next(self):
         pass

@@ -1,16 +1,16 @@
+# technique: keep open as an argument's default value
 # expect: io
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: FileNotFoundError
 from backtesting import Strategy
 
-def read(path, opener=open):
-    return opener(path)
+
+def fetch(path, how=open):
+    return how(path).read()
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(fetch("/genesis-canary/secret"))
 
     def next(self):
         pass

@@ -1,15 +1,12 @@
+# technique: read a file of the host with the built-in open
 # expect: io
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: FileNotFoundError
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        self.secret = open('/etc/passwd').read()
+        print(open("/genesis-canary/secret").read())
 
     def next(self):
         pass

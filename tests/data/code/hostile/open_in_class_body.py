@@ -1,16 +1,16 @@
+# technique: read the file while the class is made
 # expect: io
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: FileNotFoundError
 from backtesting import Strategy
 
-class Box:
-    open = open
+
+class Settings:
+    secret = open("/genesis-canary/secret").read()
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(Settings.secret)
 
     def next(self):
         pass

@@ -1,15 +1,12 @@
+# technique: use a built-in where a comprehension's own name of it isn't bound yet
 # expect: io
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: FileNotFoundError
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        self.x = [open for open in open('/etc/passwd')]
+        print([open for open in open("/genesis-canary/secret")])
 
     def next(self):
         pass

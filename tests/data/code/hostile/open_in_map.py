@@ -1,15 +1,12 @@
+# technique: hand open to map
 # expect: io
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: FileNotFoundError
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        self.files = list(map(open, ['/etc/passwd']))
+        print([list(lines) for lines in map(open, ["/genesis-canary/secret"])])
 
     def next(self):
         pass

@@ -1,15 +1,15 @@
+# technique: give pandas another name first
 # expect: io
-import backtesting
-import numpy as np
+# ends: FileNotFoundError
 import pandas as pd
-import talib
 from backtesting import Strategy
 
-p = pd
+frames = pd
+
 
 class Hostile(Strategy):
     def init(self):
-        p.read_csv('/data/prices.csv')
+        print(frames.read_csv("/genesis-canary/secret"))
 
     def next(self):
         pass

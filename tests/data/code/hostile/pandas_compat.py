@@ -1,15 +1,13 @@
-# expect: module-attribute
-import backtesting
-import numpy as np
+# technique: take os from pandas's inner modules
+# expect: module_attribute
+# ends: FileNotFoundError
 import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        pd.compat.pickle_compat
+        print(pd.io.common.os.listdir("/genesis-canary"))
 
     def next(self):
         pass

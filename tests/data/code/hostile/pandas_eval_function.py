@@ -1,15 +1,13 @@
+# technique: evaluate with pandas.eval
 # expect: io
-import backtesting
-import numpy as np
+# ends: FileNotFoundError
 import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(pd.eval("pd.io.common.os.listdir('/genesis-canary')"))
 
     def next(self):
-        pd.eval('1+1')
+        pass

@@ -1,15 +1,13 @@
+# technique: read with pandas.read_csv
 # expect: io
-import backtesting
-import numpy as np
+# ends: FileNotFoundError
 import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        self.future = pd.read_csv('/data/prices.csv')
+        print(pd.read_csv("/genesis-canary/secret"))
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
+# technique: run a pickle with pandas
 # expect: io
-import backtesting
-import numpy as np
+# ends: FileNotFoundError
 import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        pd.read_pickle('/tmp/x')
+        print(pd.read_pickle("/genesis-canary/secret"))
 
     def next(self):
         pass

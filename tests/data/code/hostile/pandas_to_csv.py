@@ -1,15 +1,12 @@
+# technique: write with to_csv
 # expect: io
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: OSError
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        self.data.df.to_csv("/genesis-canary/drop/data.csv")
 
     def next(self):
-        self.data.df.to_csv('/tmp/out.csv')
+        pass

@@ -1,15 +1,12 @@
+# technique: name the writing method in a text for apply
 # expect: io
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: OSError
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        self.data.df.apply("to_pickle", path="/genesis-canary/drop/data.pickle")
 
     def next(self):
-        self.data.df.agg('to_pickle', path='/tmp/out')
+        pass

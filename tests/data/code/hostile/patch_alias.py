@@ -1,16 +1,15 @@
+# technique: replace through an alias
 # expect: patching
+# ends: trades
 import backtesting
-import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
 
-Base = Strategy
-Base.sell = None
+engine = backtesting.backtesting
+
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        engine.Order = None
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
+# technique: change a module's number by an augmented assignment
 # expect: patching
-import backtesting
+# ends: trades
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
 
-np.pi += 1
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        np.pi *= 2
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
+# technique: replace by setattr with a literal name
 # expect: patching
+# ends: trades
 import backtesting
-import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
 
-setattr(Strategy, 'buy', None)
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        setattr(backtesting.backtesting.Trade, "pl", property(lambda self: 1e6))
 
     def next(self):
         pass

@@ -1,15 +1,12 @@
+# technique: delete an engine's method
 # expect: patching
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
 
-del np.mean
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        del Strategy.sell
 
     def next(self):
         pass

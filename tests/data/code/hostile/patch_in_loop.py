@@ -1,16 +1,14 @@
+# technique: replace as a loop's target
 # expect: patching
-import backtesting
+# ends: trades
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
 
-for np.mean in [len]:
-    pass
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        for np.mean in [max]:
+            pass
 
     def next(self):
         pass

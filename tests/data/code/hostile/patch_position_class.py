@@ -1,15 +1,12 @@
+# technique: change the class of the position
 # expect: patching
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        type(self.position).pl = property(lambda self: 1e6)
 
     def next(self):
-        type(self.position).close = lambda self: None
+        pass

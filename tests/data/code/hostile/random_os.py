@@ -1,15 +1,13 @@
-# expect: module-attribute
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: take os from random
+# expect: module_attribute
+# ends: FileNotFoundError
 from backtesting import Strategy
-
 import random
+
 
 class Hostile(Strategy):
     def init(self):
-        random._os.system('id')
+        print(random._os.listdir("/genesis-canary"))
 
     def next(self):
         pass

@@ -1,15 +1,13 @@
-# expect: dunder
-import backtesting
+# technique: load a module anew by its specification
+# expect: dunder module_attribute
+# ends: FileNotFoundError
 import numpy as np
-import pandas as pd
-import talib
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        np.__spec__.loader
+        print(np.__spec__.loader.get_data("/genesis-canary/secret"))
 
     def next(self):
         pass

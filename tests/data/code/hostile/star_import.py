@@ -1,15 +1,13 @@
-# expect: star-import
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: bring in names that nobody sees
+# expect: star_import
+# ends: FileNotFoundError
 from backtesting import Strategy
+from numpy import *
 
-from talib import *
 
 class Hostile(Strategy):
     def init(self):
-        pass
+        print(fromfile("/genesis-canary/secret", dtype="u1").tobytes())
 
     def next(self):
         pass

@@ -1,15 +1,15 @@
-# expect: module-attribute
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: take sys from statistics through an alias
+# expect: module_attribute
+# ends: FileNotFoundError
 from backtesting import Strategy
+import statistics as numbers_of_all
 
-import statistics as st
+inner = numbers_of_all.sys
+
 
 class Hostile(Strategy):
     def init(self):
-        st.sys.modules['os']
+        print(inner.modules["posix"].listdir("/genesis-canary"))
 
     def next(self):
         pass

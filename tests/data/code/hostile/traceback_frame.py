@@ -1,18 +1,15 @@
-# expect: dunder
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: reach frames from an exception
+# expect: frame dunder
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
         try:
-            1 / 0
-        except ZeroDivisionError as error:
-            self.f = error.__traceback__.tb_frame
+            raise ValueError
+        except ValueError as error:
+            print(error.__traceback__.tb_frame.f_back)
 
     def next(self):
         pass

@@ -1,10 +1,7 @@
-# expect: engine-internals
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# technique: change a trade's entry price
+# expect: engine_internals
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
@@ -12,4 +9,6 @@ class Hostile(Strategy):
         pass
 
     def next(self):
-        self.trades[0]._Trade__entry_price = 1
+        self.buy()
+        for trade in self.trades:
+            trade._Trade__entry_price = 1.0

@@ -1,15 +1,12 @@
+# technique: make a class at run time
 # expect: reflection
-import backtesting
-import numpy as np
-import pandas as pd
-import talib
+# ends: trades
 from backtesting import Strategy
-
 
 
 class Hostile(Strategy):
     def init(self):
-        type('X', (Strategy,), {})
+        print(type("Fake", (Strategy,), {"init": None, "next": None}))
 
     def next(self):
         pass

@@ -1,0 +1,82 @@
+"""sandbox run, list and cleanup, in real sandboxes."""
+
+from pathlib import Path
+
+import pytest
+
+from services.sandboxes import SandboxUnavailable
+from services.sandboxes.bubblewrap import BubblewrapProvider
+from tests.cli.conftest import Command
+
+
+@pytest.fixture(autouse=True)
+def _sandboxes(tmp_path: Path) -> None:
+    try:
+        BubblewrapProvider(tmp_path / "probe").check()
+    except SandboxUnavailable as error:
+        pytest.skip(f"bubblewrap can't work here: {error}")
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    return tmp_path / "script.py"
+
+
+def test_output_exit_code_and_time(command: Command, script: Path) -> None:
+    script.write_text("import sys\nprint('héllo')\nprint('oops', file=sys.stderr)\n")
+    told = command("sandbox", "run", script, "--provider", "bubblewrap")
+    assert told.code == 0, told.said
+    assert told.stdout == "héllo\n"
+    assert told.stderr.startswith("oops\n")
+    assert "exit code 0 after" in told.stderr
+    script.write_text("raise SystemExit(7)")
+    found = command("sandbox", "run", script, "--json")
+    assert found.code == 1
+    assert found.json["exit_code"] == 7
+    assert found.json["ok"] is False
+
+
+def test_the_limit_that_was_hit_is_said(command: Command, script: Path) -> None:
+    script.write_text("while True: pass")
+    slow = command("sandbox", "run", script, "--timeout", "0.5", "--json")
+    assert slow.code == 1
+    assert slow.json["timed_out"] is True
+    assert slow.json["limits_hit"] == ["time: killed after 0.5 s"]
+    script.write_text("print(len(bytearray(700 << 20)))")
+    greedy = command("sandbox", "run", script, "--memory", "128")
+    assert greedy.code == 1
+    assert "memory: more than 128 MB" in greedy.stderr
+
+
+def test_it_is_apart_from_this_machine(command: Command, script: Path, home: Path) -> None:
+    secret = script.parent / "secret"
+    secret.write_text("x")
+    script.write_text(
+        f"import os\nprint(os.path.exists({str(secret)!r}))\nprint('GENESIS_HOME' in os.environ)\n"
+    )
+    assert command("sandbox", "run", script).stdout == "False\nFalse\n"
+    assert command("sandbox", "list", "--json").json["sandboxes"] == []
+    assert command("sandbox", "cleanup", "--json").json["removed"] == []
+
+
+def test_a_hostile_file_name_runs_as_main(command: Command, tmp_path: Path) -> None:
+    odd = tmp_path / "-c import os; \x1b[31m.py"
+    odd.write_text("print(__file__)")
+    assert "main.py" in command("sandbox", "run", "--", odd).stdout
+
+
+@pytest.mark.parametrize("thing", ["/dev/null", "/", "/none.py"])
+def test_what_is_no_file(command: Command, thing: str) -> None:
+    told = command("sandbox", "run", thing, "--json")
+    assert told.code == 2
+    assert thing in told.json["error"]
+
+
+def test_a_provider_that_cannot_work_says_why(
+    command: Command, script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script.write_text("pass")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+    told = command("sandbox", "run", script, "--provider", "docker", "--json")
+    assert told.code == 1
+    assert "no Docker daemon answers" in told.json["error"]

@@ -1,0 +1,3 @@
+# expect: cut_off
+import talib
+from backtesting import

@@ -1,0 +1,15 @@
+# expect: code_fence
+Here it is:
+
+  ```py
+from backtesting import Strategy
+
+
+class Hostile(Strategy):
+    def init(self):
+        self.level = self.data.Close.mean()
+
+    def next(self):
+        if self.data.Close[-1] > self.level:
+            self.buy()
+  ```

@@ -1,0 +1,16 @@
+# expect: code_fence
+```python
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+
+
+class Hostile(Strategy):
+    def init(self):
+        pass
+
+    def next(self):
+        pass

@@ -1,0 +1,4 @@
+# expect: code_fence
+> ```python
+> x = 1
+> ```

@@ -1,0 +1,17 @@
+# expect: code_fence
+Certainly! This strategy buys above its mean.
+
+```python
+from backtesting import Strategy
+
+
+class Hostile(Strategy):
+    def init(self):
+        self.level = self.data.Close.mean()
+
+    def next(self):
+        if self.data.Close[-1] > self.level:
+            self.buy()
+```
+
+It doesn't sell.

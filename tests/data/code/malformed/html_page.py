@@ -1,0 +1,3 @@
+# expect: prose
+<!DOCTYPE html>
+<html><body><pre>import talib</pre></body></html>

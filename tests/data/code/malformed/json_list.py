@@ -1,0 +1,2 @@
+# expect: json
+["import talib", "class A: pass"]

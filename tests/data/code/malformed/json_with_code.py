@@ -1,0 +1,2 @@
+# expect: json
+{"fixed_code": "import talib", "explanation": "done", "changes": []}

@@ -1,0 +1,2 @@
+# expect: escaped
+from backtesting import Strategy\n\n\nclass Hostile(Strategy):\n    def init(self):\n        self.level = self.data.Close.mean()\n\n    def next(self):\n        if self.data.Close[-1] > self.level:\n            self.buy()\n

@@ -1,0 +1,12 @@
+# expect: mixed_tabs
+from backtesting import Strategy
+
+
+class Hostile(Strategy):
+    def init(self):
+        self.level = self.data.Close.mean()
+
+    def next(self):
+        if self.data.Close[-1] > self.level:
+	    self.buy()
+            self.sell()

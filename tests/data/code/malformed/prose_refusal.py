@@ -1,0 +1,2 @@
+# expect: prose
+I'm sorry, but I can't write that strategy.

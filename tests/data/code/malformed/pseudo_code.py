@@ -1,0 +1,3 @@
+# expect: prose
+if the price is above its mean then buy
+otherwise do nothing

@@ -1,0 +1,18 @@
+# expect: mixed_tabs
+import backtesting
+import numpy as np
+import pandas as pd
+import talib
+from backtesting import Strategy
+
+
+
+class Hostile(Strategy):
+    def init(self):
+        pass
+
+    def next(self):
+        pass
+	if True:
+            x = 1
+	        y = 2
