@@ -4,9 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 STAMP  := $(VENV)/.stamp
+# More than cores: much of the time is spent waiting for what was killed to be found out.
+TEST_WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run worker install test check format sandbox-image schemas bench clean
+.PHONY: help run worker install test check format sandbox-image schemas bench bench-sandbox clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -20,7 +22,7 @@ worker: $(STAMP)-run  ## serve experiments, with an embedded Temporal server and
 install: $(STAMP)-all  ## everything: memory, tests, checks
 
 test: $(STAMP)-all  ## every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 check: $(STAMP)-all  ## black, isort, ruff, mypy --strict
 	@$(BIN)/black --check -q . && $(BIN)/isort --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy
@@ -37,6 +39,9 @@ schemas: $(STAMP)-run  ## export the JSON Schemas to schemas/json
 bench: $(STAMP)-run  ## time an experiment, step by step
 	@$(BIN)/python -m bench.experiment
 
+bench-sandbox: $(STAMP)-bench  ## time a trial beside other ways to isolate it
+	@$(BIN)/python -m bench.sandbox
+
 clean:          ## remove .venv and caches; var/ (library, records) stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
 
@@ -47,6 +52,10 @@ $(VENV)/bin/python:
 $(STAMP)-run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing what an experiment needs into $(VENV) (once)"
 	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(STAMP)-bench: $(STAMP)-run
+	@$(PIP) install -c constraints.txt -e '.[bench]'
 	@touch $@
 
 $(STAMP)-all: pyproject.toml constraints.txt | $(VENV)/bin/python

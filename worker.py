@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -11,6 +12,7 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from temporalio.client import (
     Client,
     Schedule,
@@ -48,6 +50,7 @@ from services.temporal.schedules import keep_schedule
 from services.temporal.server import ServerError
 from services.trying import TryOuts
 from workflows import timing
+from workflows.bench import line_queue
 from workflows.experiment import StrategyExperiment
 from workflows.sweep import Sweep
 
@@ -104,7 +107,7 @@ async def serving(
         authoring, trying = Authoring(author), Trying(try_outs)
         merging, recording = Merging(Merger(library)), Recording(records, reporter, histories)
         sweeping = Sweeping(Sweeper(records, library, sandboxes, host), Runs(client))
-        threads = resources.enter_context(ThreadPoolExecutor(2 * settings.max_activities, "step"))
+        threads = resources.enter_context(ThreadPoolExecutor(3 * settings.max_activities, "step"))
         here = Worker(
             client,
             task_queue=host_queue,
@@ -116,6 +119,16 @@ async def serving(
             ],
             activity_executor=threads,
             max_concurrent_activities=settings.max_activities,
+            interceptors=interceptors,
+            graceful_shutdown_timeout=GRACE,
+        )
+        line = Worker(
+            client,
+            task_queue=line_queue(settings.queue),
+            activities=[trying.lease_sandbox],
+            activity_executor=threads,
+            max_concurrent_activities=settings.max_activities,
+            max_concurrent_activity_task_polls=1,
             interceptors=interceptors,
             graceful_shutdown_timeout=GRACE,
         )
@@ -145,7 +158,7 @@ async def serving(
             interceptors=interceptors,
             graceful_shutdown_timeout=GRACE,
         )
-        async with here, anywhere:
+        async with here, line, anywhere:
             await _schedule_sweep(client, settings.queue)
             yield host
 
@@ -190,11 +203,26 @@ def main(
 ) -> None:
     """Serve experiments until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+    code = 0
     try:
         asyncio.run(_serve(dev))
     except (TemporalUnreachable, ServerError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+        code = _told(error, 1)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        code = _told(
+            f"GENESIS_{str(wrong['loc'][0]).upper()}={wrong['input']!r}: {wrong['msg']}; see docs/settings.md",
+            2,
+        )
+    # Not by the interpreter's teardown: the Temporal SDK's threads may be on their way back into it, and the process
+    # would end by SIGABRT. All that must be closed is closed by now.
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _told(error: object, code: int) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

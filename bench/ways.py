@@ -1,7 +1,7 @@
 """Ways of running one backtest apart from oneself: each returns its trades and leaves nothing behind, where it can.
 
-Those of others run in an image of this module's own: the sandbox image's libraries, the job and its data laid in, and what
-swe-rex needs inside.
+Those of others run in an image of this module's own: the sandbox image's libraries, the job and its data laid in, and
+what swe-rex needs inside.
 """
 
 import asyncio
@@ -12,19 +12,21 @@ import sys
 import tempfile
 import time
 import uuid
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.metadata import distribution, requires
 from pathlib import Path
 from typing import Any
 
 import docker
 from backtesting import Backtest
 from backtesting.test import GOOG
+from packaging.requirements import Requirement
 
 from schemas.sandbox import Limits, TrialOrder
 from services.sandboxes import SandboxManager, SandboxProvider, default_providers
 from services.sandboxes.docker import DEFAULT_IMAGE
+from services.sandboxes.packages import MissingPackage, closure
 
 IMAGE = "genesis-bench:latest"
 LABEL = "genesis.bench"
@@ -58,30 +60,32 @@ INSIDE = JOB.format(data="/opt/bench/bars.csv")
 DOCKERFILE = f"""
 FROM {DEFAULT_IMAGE}
 USER 0
-RUN ln -sf /usr/bin/python3 /usr/local/bin/python && mkdir -p /sandbox
+RUN ln -sf /usr/bin/python3 /usr/local/bin/python \\
+ && mkdir -p /sandbox/.sandbox-venv/bin && ln -s /usr/bin/python3 /sandbox/.sandbox-venv/bin/python
 COPY bench /opt/bench
 COPY rex /opt/rex
 ENV PYTHONPATH=/opt/site:/opt/rex
-RUN printf '#!/bin/sh\\nexec python3 -m swerex.server "$@"\\n' >/usr/local/bin/swerex-remote && chmod 755 /usr/local/bin/swerex-remote
+RUN printf '#!/bin/sh\\nexec python3 -m swerex.server "$@"\\n' >/usr/local/bin/swerex-remote \\
+ && chmod 755 /usr/local/bin/swerex-remote
 ENTRYPOINT []
+CMD ["sleep", "infinity"]
 """
 Trades = list[list[float]]
 
 
-class Way(ABC):
+class Way:
     """`name` as the table has it; `slow`: worth fewer repeats; `single`: can't be run side by side."""
 
     name: str
     slow = False
     single = False
-    isolated = True
 
     def prepare(self, _: int) -> None:
         """Whatever must be ready before the clock starts, for so many trials."""
 
-    @abstractmethod
     def trial(self, result_is_there: Callable[[], None]) -> Trades:
         """One trial; returns when everything that was made for it is gone."""
+        raise TypeError(f"{type(self).__name__} is no way of running anything")
 
     def close(self) -> None:
         """End what is kept."""
@@ -92,7 +96,6 @@ class InProcess(Way):
 
     name = "bare, in this process, already imported"
     single = True
-    isolated = False
 
     def __init__(self) -> None:
         space: dict[str, Any] = {}
@@ -108,7 +111,7 @@ class InProcess(Way):
 
 class Subprocess(Way):
     name = "bare subprocess"
-    isolated = False
+    slow = True
 
     def __init__(self, scratch: Path) -> None:
         data = scratch / "bars.csv"
@@ -234,8 +237,8 @@ class SweRex(Way):
 
 
 class Ours(Way):
-    """Through the manager, as the worker does it: lease, put code and data, trial, release. `warm`: the lease comes from
-    the stock, each sandbox of which is used once; the stock is filled again while no clock runs."""
+    """Through the manager, as the worker does: lease, put code and data, trial, release. `warm`: the lease comes from
+    the stock, each sandbox of which is used once; its refilling goes on in the background."""
 
     ready = 16
 
@@ -280,33 +283,24 @@ class Ours(Way):
 
 
 def build_image() -> None:
-    """The image for the others' ways. swe-rex's server is installed into it from the packages here."""
+    """The image for the others' ways: with bokeh, which backtesting.py imports, and swe-rex's server if it is here."""
+    inside = closure()
+    more = {"bokeh": distribution("bokeh")} | closure(
+        Requirement(text).name for text in requires("bokeh") or ()
+    )
+    with suppress(MissingPackage):
+        more |= closure(("swe-rex", "aiohttp"))  # which it imports and doesn't name
+    wanted = [f"{name}=={package.version}" for name, package in more.items() if name not in inside]
     with tempfile.TemporaryDirectory() as place:
         context = Path(place)
         (context / "bench").mkdir()
         (context / "bench" / "bars.csv").write_bytes(BARS)
         (context / "Dockerfile").write_text(DOCKERFILE)
-        (context / "rex").mkdir()
-        with suppress(ImportError):
-            import swerex
-
-            wanted = f"swe-rex=={swerex.__version__}"
-            argv = [
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "-q",
-                "--disable-pip-version-check",
-                "--target",
-                str(context / "rex"),
-            ]
-            subprocess.run([*argv, wanted], check=True, env=os.environ | {"PYTHONPATH": ""})
-        subprocess.run(
-            ["docker", "build", "-q", "--network", "none", "-t", IMAGE, place],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
+        target = ["--target", str(context / "rex")]
+        subprocess.run([*pip, *target, *wanted], check=True, env=os.environ | {"PYTHONPATH": ""})
+        docker_build = ["docker", "build", "-q", "--network", "none", "-t", IMAGE, place]
+        subprocess.run(docker_build, check=True, stdout=subprocess.DEVNULL)
 
 
 def left_over() -> int:

@@ -117,6 +117,14 @@ def run(
             min=0.0, max=0.0999, help="Of each side's value: 0.002 is 0.2 %.", rich_help_panel=_JUDGING
         ),
     ] = 0.0,
+    spread: Annotated[
+        float,
+        typer.Option(min=0.0, max=0.0999, help="Between bid and ask, as a share.", rich_help_panel=_JUDGING),
+    ] = 0.0,
+    slippage: Annotated[
+        float,
+        typer.Option(min=0.0, max=0.0999, help="Lost at each fill, as a share.", rich_help_panel=_JUDGING),
+    ] = 0.0,
     sandbox: Annotated[
         Provider | None,
         typer.Option(help="The first that works where left away.", rich_help_panel=_TRYING),
@@ -153,7 +161,7 @@ def run(
         max_fixes=max_fixes,
         timeout=timeout,
         thresholds=Thresholds(min_trades=min_trades, max_drawdown=max_drawdown, min_sharpe=min_sharpe),
-        costs=Costs(cash=cash, commission=commission),
+        costs=Costs(cash=cash, commission=commission, spread=spread, slippage=slippage),
         sandbox=sandbox.value if sandbox else None,
         limits=Limits(memory_mb=memory),
         experiment_id=experiment_id,

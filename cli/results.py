@@ -71,6 +71,11 @@ def show_result(settings: Settings, result: ExperimentResult, *, as_json: bool) 
     out.print()
     if result.metrics:
         show_metrics(result.metrics)
+        if result.stressed and result.stressed != result.metrics:
+            worse = result.stressed
+            out.print(
+                f"at twice the costs: return {worse.return_pct:+.2f} %, drawdown {worse.max_drawdown_pct:.2f} %"
+            )
         out.print()
     if result.merged_commit:
         out.print(f"merged as {result.merged_commit}, tagged {result.tag}", markup=False)

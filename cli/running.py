@@ -104,8 +104,6 @@ def request_from(wish: Wish, settings: Settings) -> ExperimentRequest:
     data = market.clip(
         market.load(source), start=definition.start_date, end=definition.end_date, period=definition.period
     )
-    for warning in data.warnings:
-        err.print(f"data: {warning}", style="yellow", markup=False)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return ExperimentRequest(
         experiment_id=wish.experiment_id or f"{definition.name}-{stamp}-{secrets.token_hex(2)}",
@@ -145,8 +143,12 @@ async def run(wish: Wish) -> Exit:
     settings = Settings()
     request = request_from(wish, settings)  # first: a typing error needs no server
     async with session(settings, may_embed=not wish.detach) as link:
+        if link.link.embedded:
+            await link.serve()  # before the start: what is started is on record at once
         handle = await start(link, request)
         err.print(f"{request.experiment_id}: {link.link.run_url(request.experiment_id)}", markup=False)
+        for warning in request.data.warnings:
+            err.print(f"data: {warning}", style="dim", markup=False)
         if wish.detach:
             said = {"experiment_id": request.experiment_id, "url": link.link.run_url(request.experiment_id)}
             if wish.as_json:

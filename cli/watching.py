@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -13,8 +13,8 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 
 from cli.output import err
 from cli.session import Handle, Session
-from schemas.experiment import ExperimentResult, ExperimentStatus, Progress
-from schemas.gates import GateResult, Outcome
+from schemas.experiment import ExperimentResult, ExperimentStatus, Progress, Step
+from schemas.gates import Gate, GateResult, Outcome
 
 POLL_SECONDS = 0.15
 UNSERVED_SECONDS = 8.0
@@ -66,11 +66,9 @@ async def _follow(session: Session, handle: Handle, show: Callable[[Progress], N
 
 @dataclass
 class _Lines:
-    """One line for each step that ended and each gate that was asked."""
+    """One line for each step that ended, and under it one for each gate that it asked."""
 
     steps: int = 0
-    in_line: str | None = None
-    gates: dict[int, int] = field(default_factory=dict)
 
     def show(self, progress: Progress) -> None:
         while self.steps < len(progress.timeline) and progress.timeline[self.steps].seconds is not None:
@@ -78,13 +76,10 @@ class _Lines:
             attempt = f" (attempt {entry.attempt})" if entry.attempt > 1 else ""
             err.print(Text(f"{entry.seconds:7.2f} s  {entry.step}{attempt}  {entry.summary}"))
             self.steps += 1
-        if progress.in_line and progress.in_line != self.in_line:
-            err.print(Text(f"           waiting for a sandbox: {progress.in_line}"))
-        self.in_line = progress.in_line
-        shown = self.gates.get(progress.attempt, 0)
-        for gate in progress.gates[shown:]:
-            err.print(Text("           ").append(_gate(gate)))
-        self.gates[progress.attempt] = max(shown, len(progress.gates))
+            if entry.attempt == progress.attempt:
+                for gate in progress.gates:
+                    if entry.step is (Step.VALIDATE if gate.gate is Gate.VALID else Step.TRY_OUT):
+                        err.print(Text("           ").append(_gate(gate)))
 
 
 def _gate(gate: GateResult) -> Text:

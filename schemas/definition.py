@@ -117,7 +117,7 @@ class Distance(Shape):
         }[self.kind]
 
 
-AnyDistance = Annotated[Distance, BeforeValidator(_distance)]
+AnyDistance = Annotated[Distance, BeforeValidator(_distance, json_schema_input_type=Distance | str)]
 
 
 class RiskLimits(Shape):

@@ -152,6 +152,8 @@ class ExperimentResult(Shape):
     tag: str | None = None
     gates: list[GateResult] = []
     metrics: Metrics | None = None
+    stressed: Metrics | None = None
+    """The same trades at twice the costs."""
     trades: Digest | None = None
     report: Digest | None = None
     """Artifact: the HTML report."""

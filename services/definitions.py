@@ -3,6 +3,7 @@
 import json
 import stat
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -97,14 +98,15 @@ def _text(path: Path) -> str:
         raise DefinitionError([Problem("", "", message)], str(path))
 
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            refuse("this is not a file; give the path of a JSON or YAML file")
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        regular = stat.S_ISREG(path.stat().st_mode)
+        with path.open("rb") if regular else nullcontext() as file:
+            raw = file.read(MAX_BYTES + 1) if file else b""
     except FileNotFoundError:
         refuse("there is no such file")
     except (OSError, ValueError) as error:
         refuse(f"the file can't be read: {getattr(error, 'strerror', None) or error}")
+    if not regular:
+        refuse("this is not a file; give the path of a JSON or YAML file")
     if len(raw) > MAX_BYTES:
         refuse(f"the file has more than {MAX_BYTES >> 20} MiB; a definition has a few KiB")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):

@@ -19,8 +19,17 @@ with workflow.unsafe.imports_passed_through():
         SandboxRef,
         TryOutInput,
     )
-    from workflows import timing
     from workflows.journal import Journal
+    from workflows.timing import (
+        HOST_PICKUP,
+        LEASE,
+        SANDBOX_ROUNDS,
+        TRIALS,
+        TRIALS_MARGIN,
+        TRIALS_PER_TRY_OUT,
+        UNDO,
+        line_pause,
+    )
     from workflows.undo import Undo
 
 
@@ -68,15 +77,14 @@ class Bench:
                     order,
                     task_queue=lease.queue,
                     summary=f"attempt {self._journal.attempt} in {lease.sandbox_id}",
-                    schedule_to_start_timeout=timing.HOST_PICKUP,
-                    start_to_close_timeout=timing.TRIALS_PER_TRY_OUT
-                    * timedelta(seconds=request.trial_timeout)
-                    + timing.TRIALS_MARGIN,
-                    **timing.TRIALS,
+                    schedule_to_start_timeout=HOST_PICKUP,
+                    start_to_close_timeout=TRIALS_PER_TRY_OUT * timedelta(seconds=request.trial_timeout)
+                    + TRIALS_MARGIN,
+                    **TRIALS,
                 )
             except ActivityError as error:
                 self._check()
-                if not _sandbox_is_gone(error) or self._rounds >= timing.SANDBOX_ROUNDS:
+                if not _sandbox_is_gone(error) or self._rounds >= SANDBOX_ROUNDS:
                     raise
                 self._journal.notice(
                     f"sandbox {lease.sandbox_id} was lost ({error.cause}); the step is redone in another"
@@ -110,12 +118,20 @@ class Bench:
         return self.lease
 
     async def _granted(self, order: LeaseInput) -> SandboxLease:
-        """The lease. While every sandbox is in use the run stands in line, and tells its place."""
-        place, since = 0, workflow.now()
+        """The lease. While every sandbox is in use the run stands in line, and tells its place.
+
+        The first time this run's own worker is asked, which saves a way over the server; then whichever is free.
+        """
+        place, since, queue = 0, workflow.now(), None
         while True:
             answer = await workflow.execute_activity_method(
-                Trying.lease_sandbox, order, summary=f"round {order.round}", **timing.LEASE
+                Trying.lease_sandbox,
+                order,
+                task_queue=queue,
+                summary=f"round {order.round}",
+                **LEASE,
             )
+            queue = line_queue(workflow.info().task_queue)
             if isinstance(answer, SandboxLease):
                 self._journal.in_line = None
                 return answer
@@ -126,7 +142,7 @@ class Bench:
                 place, since = answer.place, workflow.now()
             self._journal.in_line = _in_words(answer)
             self._journal.show()
-            pause = timing.line_pause(place, answer.most, workflow.now() - since)
+            pause = line_pause(place, answer.most, workflow.now() - since)
             await workflow.sleep(pause, summary=self._journal.in_line)
 
     async def _destroy(self) -> None:
@@ -138,13 +154,13 @@ class Bench:
                 ref,
                 summary=lease.sandbox_id if lease else "whatever was leased",
                 task_queue=lease.queue if lease else None,
-                schedule_to_start_timeout=timing.HOST_PICKUP if lease else None,
-                **timing.UNDO,
+                schedule_to_start_timeout=HOST_PICKUP if lease else None,
+                **UNDO,
             )
         except ActivityError as error:
             if not _host_is_gone(error):
                 raise
-            gone = await workflow.execute_activity_method(Trying.destroy_sandbox, ref, **timing.UNDO)
+            gone = await workflow.execute_activity_method(Trying.destroy_sandbox, ref, **UNDO)
         if lease:
             self._journal.emit(
                 "sandbox_cleaned_up",
@@ -154,6 +170,12 @@ class Bench:
                 seconds=gone.seconds,
                 peak_memory_mb=gone.peak_memory_mb,
             )
+
+
+def line_queue(queue: str) -> str:
+    """Where who stands in line asks. Steps of the run's own queue are started eagerly in the worker that has the run in
+    its cache, which may be full for long while another has room."""
+    return f"{queue}@line"
 
 
 def _in_words(busy: SandboxesBusy) -> str:

@@ -42,11 +42,11 @@ with workflow.unsafe.imports_passed_through():
         ReportOutput,
         ValidateInput,
     )
-    from workflows import timing
     from workflows.bench import Bench
     from workflows.desk import Desk
     from workflows.journal import Ending, Journal
     from workflows.messages import EMPTY
+    from workflows.timing import COMMIT, ENGINE, LEASE_GRACE, PAPERS, UNDO
     from workflows.undo import Undo, uninterrupted
 
 
@@ -124,7 +124,7 @@ class StrategyExperiment:
                 Authoring.generate_code,
                 order,
                 summary=f"{self._request.engine} writes {branch}",
-                **timing.ENGINE,
+                **ENGINE,
             )
             self._check()
             self._journal.commit = self._code.commit
@@ -151,7 +151,7 @@ class StrategyExperiment:
                 attempt=self._journal.attempt,
             )
             validated = await workflow.execute_activity_method(
-                Authoring.validate_code, order, summary=f"attempt {self._journal.attempt}", **timing.COMMIT
+                Authoring.validate_code, order, summary=f"attempt {self._journal.attempt}", **COMMIT
             )
             self._check()
             self._valid = validated.gate
@@ -214,7 +214,7 @@ class StrategyExperiment:
                 failures=self._report.failures,
             )
             fix = await workflow.execute_activity_method(
-                Authoring.fix_code, order, summary=f"repair attempt {order.attempt}", **timing.ENGINE
+                Authoring.fix_code, order, summary=f"repair attempt {order.attempt}", **ENGINE
             )
             self._check()
             self._journal.summarise(fix.reason)
@@ -303,7 +303,7 @@ class StrategyExperiment:
                 Merging.merge_strategy,
                 order,
                 summary=f"{self._strategy} {report.commit[:10]}",
-                **timing.COMMIT,
+                **COMMIT,
             )
             if merge.status == "conflict":
                 reason = (
@@ -327,7 +327,7 @@ class StrategyExperiment:
         await bookkeeping
         try:
             await workflow.execute_activity_method(
-                Recording.export_history, ExportInput(experiment_id=self._id), **timing.PAPERS
+                Recording.export_history, ExportInput(experiment_id=self._id), **PAPERS
             )
         except ActivityError as error:
             workflow.logger.warning("the run's history was not exported: %s", error.cause)
@@ -382,7 +382,7 @@ class StrategyExperiment:
                 Authoring.delete_branch,
                 BranchRef(experiment_id=self._id, branch=branch),
                 summary=branch,
-                **timing.UNDO,
+                **UNDO,
             )
 
         self._undo.register(f"branch {branch}", delete)
@@ -397,7 +397,7 @@ class StrategyExperiment:
         )
         try:
             self._papers = await workflow.execute_activity_method(
-                Recording.write_report, order, summary=f"{order.result.status}", **timing.PAPERS
+                Recording.write_report, order, summary=f"{order.result.status}", **PAPERS
             )
         except ActivityError as error:
             self._check()
@@ -421,6 +421,7 @@ class StrategyExperiment:
             tag=tag,
             gates=self._journal.gates,
             metrics=report.metrics if report else None,
+            stressed=report.stressed if report else None,
             trades=report.trades if report else None,
             report=self._papers.report,
             code=self._code.code if self._code else None,
@@ -431,7 +432,7 @@ class StrategyExperiment:
         )
 
     def _lease_seconds(self) -> float:
-        return (self._deadline - workflow.now() + timing.LEASE_GRACE).total_seconds()
+        return (self._deadline - workflow.now() + LEASE_GRACE).total_seconds()
 
     @property
     def _written(self) -> Committed:

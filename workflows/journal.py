@@ -22,8 +22,8 @@ with workflow.unsafe.imports_passed_through():
     from schemas.gates import GateResult
     from schemas.records import Event
     from schemas.steps import EventBatch
-    from workflows import timing
     from workflows.details import current_details
+    from workflows.timing import RECORDS
 
 MOST_NOTICES = 20
 
@@ -68,9 +68,10 @@ class Journal:
         try:
             yield
         finally:
-            took = (workflow.now() - self.timeline[at].started).total_seconds()
-            self.timeline[at] = self.timeline[at].model_copy(update={"seconds": round(took, 3)})
-            self.show()
+            if workflow.in_workflow():  # else the run is torn down with its worker, and has no clock any more
+                took = (workflow.now() - self.timeline[at].started).total_seconds()
+                self.timeline[at] = self.timeline[at].model_copy(update={"seconds": round(took, 3)})
+                self.show()
 
     def summarise(self, summary: str) -> None:
         """Say of the current step what came of it."""
@@ -136,7 +137,7 @@ class Journal:
                     Recording.record_events,
                     EventBatch(events=batch),
                     summary=", ".join(dict.fromkeys(event.event for event in batch)),
-                    **timing.RECORDS,
+                    **RECORDS,
                 )
             except ActivityError as error:
                 # The records are a projection: what they refuse is said, and doesn't undo what happened.

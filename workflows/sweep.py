@@ -19,8 +19,8 @@ with workflow.unsafe.imports_passed_through():
         SweepRequest,
         Swept,
     )
-    from workflows import timing
     from workflows.details import sweep_details
+    from workflows.timing import SWEEP, SWEEP_PICKUP
 
 SANDBOX = "sandbox"
 
@@ -45,7 +45,7 @@ class Sweep:
 
     async def _look(self, request: SweepRequest) -> list[Holding]:
         seen = await workflow.execute_activity_method(
-            Sweeping.list_holdings, request, summary="in the records and the library", **timing.SWEEP
+            Sweeping.list_holdings, request, summary="in the records and the library", **SWEEP
         )
         looks = await asyncio.gather(*(self._look_at(host, request) for host in seen.hosts))
         answers = {host: look for host, look in zip(seen.hosts, looks, strict=True) if look is not None}
@@ -65,8 +65,8 @@ class Sweep:
                 request,
                 task_queue=_queue(host),
                 summary=f"sandboxes of {host}",
-                schedule_to_start_timeout=timing.SWEEP_PICKUP,
-                **timing.SWEEP,
+                schedule_to_start_timeout=SWEEP_PICKUP,
+                **SWEEP,
             )
         except ActivityError as error:
             if not _is_silent(error):
@@ -79,7 +79,7 @@ class Sweep:
             Sweeping.describe_runs,
             RunsInput(experiment_ids=ids),
             summary=f"which of {len(ids)} are open",
-            **timing.SWEEP,
+            **SWEEP,
         )
         runs = {run.experiment_id: run for run in answer.runs}
         orphans, kept = [], []
@@ -105,8 +105,8 @@ class Sweep:
                         RemoveInput(orphans=mine),
                         task_queue=_queue(host),
                         summary=f"{len(mine)} sandboxes of {host}",
-                        schedule_to_start_timeout=timing.SWEEP_PICKUP,
-                        **timing.SWEEP,
+                        schedule_to_start_timeout=SWEEP_PICKUP,
+                        **SWEEP,
                     )
                 )
             except ActivityError as error:
@@ -121,7 +121,7 @@ class Sweep:
                     Sweeping.remove_orphans,
                     RemoveInput(orphans=rest),
                     summary=f"{len(rest)} branches, leases and records",
-                    **timing.SWEEP,
+                    **SWEEP,
                 )
             )
 

@@ -62,10 +62,17 @@ def _result(metrics: Metrics, view: ReportView) -> list[Row]:
             "final equity", number(metrics.equity_final), number(cash * (1 + metrics.buy_and_hold_pct / 100))
         ),
         Row("return", percent(metrics.return_pct, sign=True), percent(metrics.buy_and_hold_pct, sign=True)),
+        *_stressed(view),
         Row("return a year (CAGR)", percent(metrics.cagr_pct, sign=True)),
         Row("exposure", percent(metrics.exposure_pct), percent(100.0)),
         Row("bars", number(metrics.bars), number(metrics.bars)),
     ]
+
+
+def _stressed(view: ReportView) -> list[Row]:
+    if view.result.stressed is None or view.costs.free:
+        return []
+    return [Row("return at twice the costs", percent(view.result.stressed.return_pct, sign=True))]
 
 
 def _risk(metrics: Metrics, view: ReportView) -> list[Row]:

@@ -69,7 +69,7 @@ class Group:
             if not left or time.monotonic() > deadline:
                 return not left
             self.kill()
-            time.sleep(0.01)
+            time.sleep(0.001)
 
     def _value(self, controller: str, file: str, key: str) -> int | None:
         for line in (self._read(controller, file) or "").splitlines():

@@ -1,6 +1,7 @@
 """Finding Temporal: the profile or `TEMPORAL_ADDRESS`, else localhost:7233, else a server of our own."""
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
@@ -67,14 +68,16 @@ async def _connected(profile: ClientConfigProfile, settings: Settings, address: 
         client = await Client.connect(**config, data_converter=pydantic_data_converter)
     except RuntimeError as error:
         raise TemporalUnreachable(
-            f"Temporal at {address} doesn't answer ({_first_line(error)}); is the server up, and are TEMPORAL_ADDRESS, "
+            f"Temporal at {address} doesn't answer ({_why(error)}); is the server up, and are TEMPORAL_ADDRESS, "
             "TEMPORAL_NAMESPACE and the profile right?"
         ) from error
     return Connection(client, address, _ui(settings, address), embedded=False)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]
+def _why(error: Exception) -> str:
+    """The transport's own word, out of the dump that the SDK gives of it."""
+    found = re.search(r'message: "?([A-Z][^",}]*)', str(error))
+    return found[1].strip().lower() if found else str(error).splitlines()[0][:200]
 
 
 def _ui(settings: Settings, address: str) -> str:

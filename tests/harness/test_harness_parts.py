@@ -138,3 +138,54 @@ def test_a_workspace_tells_a_changed_file(tmp_path: Path) -> None:
     with pytest.raises(Refused) as foreign:
         workspace.read_put("made", 100)
     assert (changed.value.kind, foreign.value.kind) == ("changed", "missing")
+
+
+def test_clearing_keeps_what_was_put_and_follows_nothing(tmp_path: Path) -> None:
+    outside, root, scratch = tmp_path / "outside", tmp_path / "root", tmp_path / "scratch"
+    for place in (outside, root, scratch):
+        place.mkdir()
+    (outside / "theirs").write_text("not the sandbox's")
+    workspace = Workspace(str(root), [str(scratch)])
+    workspace.put("kept", b"1", append=False)
+    workspace.put("a/b/kept", b"2", append=False)
+    (root / "link").symlink_to(outside)
+    (root / "a" / "b" / "link").symlink_to(outside / "theirs")
+    (root / "a" / "planted").write_text("x")
+    (root / "closed" / "inner").mkdir(parents=True)
+    (root / "closed" / "inner" / "x").write_text("x")
+    (root / "closed").chmod(0)
+    (root / ".genesis-guess").mkdir()
+    os.mkfifo(scratch / "fifo")
+    here = os.open(scratch, os.O_RDONLY)
+    for _ in range(3000):  # deeper than any path may be long
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    workspace.clear()
+    assert sorted(entry["path"] for entry in workspace.entries(100)) == ["a", "a/b", "a/b/kept", "kept"]
+    assert os.listdir(scratch) == []
+    assert (outside / "theirs").read_text() == "not the sandbox's"
+    assert workspace.read_put("a/b/kept", 10)[0] == b"2"
+    workspace.clear()
+    assert workspace.read_put("kept", 10)[0] == b"1"
+
+
+def test_clearing_does_not_trust_a_directory_that_was_exchanged(tmp_path: Path) -> None:
+    """Where a link stands in place of a directory on the way to what was put, the link goes, and nothing behind it."""
+    outside, root = tmp_path / "outside", tmp_path / "root"
+    outside.mkdir()
+    root.mkdir()
+    (outside / "kept").write_text("theirs")
+    workspace = Workspace(str(root))
+    workspace.put("a/kept", b"1", append=False)
+    (root / "a" / "kept").unlink()
+    (root / "a").rmdir()
+    (root / "a").symlink_to(outside)
+    workspace.clear()
+    assert os.listdir(root) == []
+    assert (outside / "kept").read_text() == "theirs"
+    with pytest.raises(Refused) as missing:
+        workspace.read_put("a/kept", 10)
+    assert missing.value.kind == "missing"

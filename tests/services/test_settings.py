@@ -1,6 +1,7 @@
 """Settings and what the docs say of them."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -14,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_docs_list_every_setting_and_no_other() -> None:
-    listed = set(re.findall(r"^\| `GENESIS_(\w+)`", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE))
+    listed = set(
+        re.findall(r"^\| `GENESIS_(\w+)`", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
+    )
     assert listed == {name.upper() for name in Settings.model_fields}
 
 
@@ -41,9 +44,14 @@ def test_homes_keep_apart_unless_a_server_is_named(monkeypatch: pytest.MonkeyPat
         ("GENESIS_EXPERIMENT_TIMEOUT_MS", "0"),
         ("GENESIS_SANDBOX_PROVIDERS", '["chroot"]'),
         ("GENESIS_HOST", "a/b"),
+        ("GENESIS_MAX_SANDBOXES", "0"),
     ],
 )
 def test_a_setting_that_can_t_be_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=name.removeprefix("GENESIS_").lower()):
         Settings()
+
+
+def test_a_host_has_room_for_two_sandboxes_at_least() -> None:
+    assert Settings().max_sandboxes == max(2, 2 * len(os.sched_getaffinity(0)))

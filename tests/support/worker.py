@@ -24,7 +24,7 @@ IMPATIENT = timedelta(seconds=4)
 
 def shorten() -> None:
     """A killed worker is found out after seconds, so that tests needn't wait; the story is the same."""
-    for options in (timing.COMMIT, timing.UNDO, timing.RECORDS, timing.PAPERS):
+    for options in (timing.COMMIT, timing.UNDO, timing.RECORDS, timing.PAPERS, timing.SWEEP):
         options["start_to_close_timeout"] = IMPATIENT
     for patience in (timing.ENGINE, timing.LEASE, timing.TRIALS):
         patience["heartbeat_timeout"] = IMPATIENT
@@ -38,7 +38,9 @@ async def main(address: str, plan: list[str]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     cached = 0 if "uncached" in plan else 1000
-    faults = Faults([item for item in plan if item != "uncached"], settings.home / "faults")
+    if "hasty" in plan:  # a host that is gone for good is given up after seconds
+        timing.HOST_PICKUP = timing.SWEEP_PICKUP = IMPATIENT
+    faults = Faults([item for item in plan if item not in ("uncached", "hasty")], settings.home / "faults")
     script = ScriptedEngine(settings.home / "script.json")
     async with serving(
         client, settings, engines=[script], interceptors=[faults], max_cached_workflows=cached

@@ -458,6 +458,18 @@ def test_leases_filter_by_experiment_and_end(records: Records) -> None:
     assert [lease.name for lease in records.leases(expired_before=START + timedelta(hours=2))] == ["b0", "b1"]
 
 
+def test_leases_by_kind_and_the_hosts_that_hold_or_held_them(records: Records) -> None:
+    for kind, name, host in (("sandbox", "s1", "b-1"), ("sandbox", "s2", "a-1"), ("branch", "b1", "c-1")):
+        records.open_lease(kind, name, "exp-1", host, START)
+    assert [lease.name for lease in records.leases(kind="sandbox")] == ["s1", "s2"]
+    now = datetime.now(UTC)
+    assert records.lease_hosts("sandbox", now) == ["a-1", "b-1"], "open ones, however old"
+    records.release_lease("sandbox", "s1")
+    assert records.lease_hosts("sandbox", now) == ["a-1"]
+    assert records.lease_hosts("sandbox", now - timedelta(hours=1)) == ["a-1", "b-1"]
+    assert records.lease_hosts("token", now) == []
+
+
 def test_what_another_experiment_holds_can_not_be_leased(records: Records) -> None:
     records.open_lease("sandbox", "s1", "exp-1", "host", START)
     with pytest.raises(RecordsError, match="leased to experiment exp-1 until 2026-01-01 00:00:00 UTC"):

@@ -243,8 +243,8 @@ import os, time
 for _ in range(30):
     if os.fork() == 0:
         x = bytearray(b"x") * (100 << 20)
-        time.sleep(3)
-time.sleep(3)
+        time.sleep(1.5)
+time.sleep(1.5)
 """
     result = python(sandbox, code, timeout=30)
     assert result.out_of_memory
@@ -252,7 +252,7 @@ time.sleep(3)
 
 def test_a_fork_bomb(make: Make) -> None:
     sandbox = make(processes=24)
-    result = python(sandbox, "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", timeout=2.0)
+    result = python(sandbox, "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", timeout=1.0)
     assert result.timed_out
     assert result.too_many_processes
     assert sandbox.run(["echo", "still here"], timeout=20).stdout == "still here\n"
@@ -340,7 +340,7 @@ def test_nobody_is_root_and_nobody_has_capabilities(shared: Sandbox) -> None:
 def test_on_the_host_too_its_processes_are_not_roots(shared: Sandbox) -> None:
     marker = f"{os.getpid()}.5"  # seconds to sleep: findable among the host's processes
     with ThreadPoolExecutor(1) as pool:
-        call = pool.submit(shared.run, ["sleep", marker], timeout=2.0)
+        call = pool.submit(shared.run, ["sleep", marker], timeout=0.8)
         seen: dict[int, str] = {}
         while not call.done():
             for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):

@@ -13,7 +13,7 @@ import pytest
 
 from schemas.sandbox import Limits
 from services.sandboxes import SandboxUnavailable
-from services.sandboxes.docker import DockerProvider, DockerSandbox
+from services.sandboxes.docker import DEFAULT_IMAGE, DockerProvider, DockerSandbox
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(90)]
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,7 +63,14 @@ def test_the_container_is_locked_down(provider: DockerProvider) -> None:
     host, config = about["HostConfig"], about["Config"]
     assert (host["NetworkMode"], host["ReadonlyRootfs"], host["CapDrop"]) == ("none", True, ["ALL"])
     assert (host["Privileged"], host["Binds"], about["Mounts"]) == (False, None, [])
-    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["SecurityOpt"] == [
+        "no-new-privileges"
+    ]  # and the daemon's default seccomp profile, which nothing lifts
+    assert about["Image"] == config["Image"] == provider.image().split()[-1]
+    assert config["Image"].startswith("sha256:")
+    status = sandbox.run(["cat", "/proc/1/status"], timeout=20).stdout
+    assert "Seccomp:\t2" in status  # the harness too, which the filter of its own children spares
+    assert [text for text in provider.weaknesses() if "seccomp" in text] == []
     assert (host["PidsLimit"], host["NanoCpus"]) == (21, 500_000_000)
     assert host["Memory"] == host["MemorySwap"] > 0
     assert (config["User"], config["OpenStdin"], config["StdinOnce"]) == ("65534:65534", True, True)
@@ -91,3 +98,38 @@ def test_an_image_of_another_version_is_refused(
     monkeypatch.setattr("services.sandboxes.image.harness_digest", lambda: "0" * 64)
     with pytest.raises(SandboxUnavailable, match="another version of Genesis"):
         DockerProvider().check()
+
+
+def test_no_network_is_joined_even_for_an_instant(provider: DockerProvider) -> None:
+    """By the daemon's own account: it never connected the container to any network but, at most, the one named none."""
+    client = docker.from_env()
+    began = int(time.time()) - 1
+    name = f"apart-{uuid.uuid4().hex[:8]}"
+    sandbox = provider.create(name, limits=Limits(), labels={})
+    assert isinstance(sandbox, DockerSandbox)
+    assert set(client.api.inspect_container(sandbox.container)["NetworkSettings"]["Networks"]) <= {"none"}
+    assert client.api.inspect_container(sandbox.container)["NetworkSettings"]["IPAddress"] == ""
+    provider.destroy(name)
+    events = client.events(since=began, until=int(time.time()) + 1, filters={"type": "network"}, decode=True)
+    own = [event for event in events if event["Actor"]["Attributes"].get("container") == sandbox.container]
+    assert {event["Actor"]["Attributes"]["name"] for event in own} <= {"none"}
+
+
+def test_a_tag_that_is_moved_changes_nothing(provider: DockerProvider) -> None:
+    """The image is resolved to its digest, and the digest is what is checked and run."""
+    client = docker.from_env()
+    tag = f"genesis-test-{uuid.uuid4().hex[:8]}:latest"
+    image = client.images.get(DEFAULT_IMAGE)
+    image.tag(tag)
+    by_tag = DockerProvider(tag)
+    try:
+        assert by_tag.image() == f"docker {tag} {image.id}"
+        by_digest = DockerProvider(str(image.id))
+        by_digest.check()
+        sandbox = by_digest.create(f"digest-{uuid.uuid4().hex[:8]}", limits=Limits(), labels={})
+        assert sandbox.run(["true"], timeout=20).ok
+        by_digest.close()
+    finally:
+        client.images.remove(tag, noprune=True)
+    with pytest.raises(SandboxUnavailable, match="is not there"):
+        by_tag.create("never", limits=Limits(), labels={})

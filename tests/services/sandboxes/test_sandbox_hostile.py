@@ -17,7 +17,7 @@ import pytest
 from backtesting.test import GOOG
 
 from schemas.sandbox import Limits, RunResult, TrialOrder
-from services.sandboxes import Sandbox, SandboxProvider, SandboxRefusal
+from services.sandboxes import Sandbox, SandboxLost, SandboxProvider, SandboxRefusal
 from services.sandboxes.bubblewrap import BubblewrapProvider
 from services.sandboxes.cgroups import Groups
 from services.sandboxes.docker import DockerProvider
@@ -277,7 +277,7 @@ for place in ("/workspace", "/tmp", "/dev/shm"): open(f"{place}/mine", "w").writ
 listener = socket.socket(socket.AF_UNIX); listener.bind(chr(0) + "sibling")
 listener.listen(); listener.setblocking(False)
 print("up", flush=True)
-time.sleep(2)
+time.sleep(1.2)
 try: listener.accept(); print("somebody came")
 except BlockingIOError: print("nobody came")
 print([open(f"{place}/mine").read() for place in ("/workspace", "/tmp", "/dev/shm")])
@@ -289,7 +289,7 @@ def test_a_sibling_is_out_of_reach(make: Make) -> None:
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(lambda _: make(), range(2))
         working = pool.submit(one.run, ["python3", "-c", WORK], timeout=30)
-        time.sleep(0.7)
+        time.sleep(0.5)
         attack = other.run(["python3", "-c", SIBLING], timeout=30)
         result = working.result(40)
     assert result.stdout == "up\nnobody came\n['mine', 'mine', 'mine']\n", result
@@ -313,10 +313,15 @@ def test_under_gvisor_a_limit_is_told_or_takes_the_sandbox_with_it(make: Make, n
 
 
 @pytest.mark.parametrize("provider", [GVISOR], indirect=True)
-def test_under_gvisor_a_fork_bomb_is_ended_by_the_harness(make: Make) -> None:
+def test_under_gvisor_a_fork_bomb_ends_with_its_sandbox_at_the_latest(make: Make) -> None:
+    """The harness ends it as soon as it sees it; where the bomb is faster, the host's limit of threads ends gVisor."""
     sandbox = make(processes=24)
-    result = sandbox.run(["python3", "-c", hostile.FORKS], timeout=10)
-    assert result.too_many_processes
+    try:
+        result = sandbox.run(["python3", "-c", hostile.FORKS], timeout=10)
+    except SandboxLost:
+        assert not sandbox.alive
+    else:
+        assert result.too_many_processes
     contained(sandbox)
 
 
@@ -339,7 +344,7 @@ sandbox.run(["python3", "-c", sys.argv[5]], timeout=900)
 def test_a_worker_that_hangs_keeps_nothing_alive(provider: SandboxProvider, tmp_path: Path) -> None:
     """Stopped, not killed: no stream ends and no parent dies. The sandbox's own life does, whatever runs in it."""
     name = f"hung-{uuid.uuid4().hex[:8]}"
-    kind, life = provider.name, 2.5
+    kind, life = provider.name, 6.0
     argv = [sys.executable, "-c", HUNG, kind, str(tmp_path / "state"), str(life), name, hostile.LOOP]
     began = time.monotonic()
     owner = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)

@@ -1,5 +1,7 @@
 """Leases: idempotent, single use, from a stock where that fits, and released by whoever finds them."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from schemas.sandbox import Limits
-from services.sandboxes import SandboxLost, SandboxManager, SandboxUnavailable, default_providers
+from services.sandboxes import (
+    SandboxesFull,
+    SandboxLost,
+    SandboxManager,
+    SandboxUnavailable,
+    Slots,
+    default_providers,
+)
 from services.sandboxes.bubblewrap import BubblewrapProvider, BubblewrapSandbox
 
 pytestmark = pytest.mark.timeout(90)
@@ -163,3 +172,98 @@ def test_closing_ends_everything(tmp_path: Path) -> None:
     assert not [
         t for t in threading.enumerate() if t.name.startswith(("sandbox-stock", "bubblewrap-starter"))
     ]
+
+
+def test_no_more_than_the_host_may_have(tmp_path: Path) -> None:
+    """Over all managers of a host, the stock included; what is given back, dies or is renewed makes no difference."""
+    slots = tmp_path / "slots"
+    with (
+        SandboxManager(
+            [BubblewrapProvider(tmp_path / "b")], tmp_path / "l", ready=0, slots=Slots(slots, 2)
+        ) as one,
+        SandboxManager(
+            [BubblewrapProvider(tmp_path / "b")], tmp_path / "l", ready=0, slots=Slots(slots, 2)
+        ) as two,
+    ):
+        first = one.lease("e1.1")
+        two.lease("e2.1")
+        assert (one.room(), two.room()) == (0, 0)
+        for manager in (one, two):
+            with pytest.raises(
+                SandboxesFull, match=r"e3\.1.*as many as it may have \(2\).*GENESIS_MAX_SANDBOXES"
+            ):
+                manager.lease("e3.1")
+            assert not manager.holds("e3.1")
+        assert one.lease("e1.1") is first
+
+        renewed = one.renew("e1.1")
+        assert renewed is not first
+        assert not first.alive
+        assert one.get("e1.1") is renewed
+        assert (one.room(), len(one.list())) == (0, 2)
+
+        renewed.destroy()  # it died: whoever asks its manager finds the room
+        assert one.room() == 1
+        one.lease("e3.1")
+        assert one.room() == 0
+        assert two.release("e2.1") is not None
+        assert two.release("e2.1") is None
+        assert one.room() == 1
+
+
+def test_the_stock_makes_way_for_a_lease_it_can_t_serve(tmp_path: Path) -> None:
+    slots = Slots(tmp_path / "slots", 1)
+    with SandboxManager(
+        [BubblewrapProvider(tmp_path / "b")], tmp_path / "l", ready=1, slots=slots
+    ) as manager:
+        wait_for_stock(manager)
+        assert manager.room() == 1
+        own = manager.lease("e1.1", limits=Limits(memory_mb=128))
+        assert own.limits.memory_mb == 128
+        time.sleep(1.5)  # the stock wants to be filled, and may not
+        assert [info.sandbox_id for info in manager.list()] == ["e1.1"]
+        manager.release("e1.1")
+        wait_for_stock(manager)
+
+
+def test_the_slots_of_a_killed_process_are_free(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys, time; from services.sandboxes import Slots\n"
+        f"held = Slots(pathlib.Path({str(tmp_path)!r}), 2).take(); print(held is not None, flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3], text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "True\n"
+    slots = Slots(tmp_path, 2)
+    assert slots.free() == 1
+    mine = slots.take()
+    assert mine is not None
+    assert slots.take() is None
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert slots.free() == 1
+    mine.free()
+    mine.free()
+    assert slots.free() == 2
+
+
+def test_a_renewal_that_fails_gives_the_slot_back(tmp_path: Path) -> None:
+    class Breaks(BubblewrapProvider):
+        def _start(self, sandbox_id: str, limits: Limits, labels: dict[str, str]) -> BubblewrapSandbox:
+            if broken:
+                raise SandboxLost("it broke")
+            return super()._start(sandbox_id, limits, labels)
+
+    broken: list[bool] = []
+    slots = Slots(tmp_path / "slots", 1)
+    with SandboxManager([Breaks(tmp_path / "b")], tmp_path / "l", ready=0, slots=slots) as manager:
+        manager.lease("e1.1")
+        broken.append(True)
+        with pytest.raises(SandboxLost, match="it broke"):
+            manager.renew("e1.1")
+        with pytest.raises(SandboxLost, match="not held"):
+            manager.renew("e1.1")
+        assert (manager.room(), manager.list()) == (1, [])
