@@ -2,7 +2,7 @@
 
     make bench            # 20 experiments one after the other; writes docs/performance.md
 
-The times are the Temporal server's own: an event's time in the run's history. *Work* is the time an activity's code ran;
+The times are the Temporal server's own: an event's time in the history. *Work* is the time an activity's code ran;
 what is left of a step is *orchestration*: queues, the server's writes, workflow tasks. Records are written beside the
 story and hold nothing up.
 """

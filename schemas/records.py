@@ -13,7 +13,8 @@ class Event(Shape):
 
     Events: experiment_opened, step_started, code_generated, code_validated, sandbox_created, sandbox_preserved,
     sandbox_cleaned_up, gates_judged, fix_made, recommended, decision_awaited, decision_taken, decision_refused,
-    merge_started, merged, rolled_back, cancelled, failed, dry_run_ended, report_written, queued, experiment_closed, swept.
+    merge_started, merged, rolled_back, cancelled, failed, dry_run_ended, report_written, queued, experiment_closed,
+    swept.
     """
 
     event_id: str

@@ -7,7 +7,6 @@ from datetime import datetime
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import (
-    ActivityError,
     ApplicationError,
     FailureError,
     is_cancelled_exception,
@@ -16,7 +15,6 @@ from temporalio.exceptions import (
 with workflow.unsafe.imports_passed_through():
     from activities.authoring import Authoring
     from activities.merging import Merging
-    from activities.recording import Recording
     from domain.recommendation import recommend
     from schemas.experiment import (
         ApprovalPolicy,
@@ -31,22 +29,21 @@ with workflow.unsafe.imports_passed_through():
         Verdict,
     )
     from schemas.gates import Gate, GateReport, GateResult, Outcome
+    from schemas.library import MergeOutcome
     from schemas.steps import (
         BranchRef,
         Committed,
-        ExportInput,
         FixInput,
         GenerateInput,
         MergeInput,
-        ReportInput,
-        ReportOutput,
         ValidateInput,
     )
     from workflows.bench import Bench
     from workflows.desk import Desk
     from workflows.journal import Ending, Journal
     from workflows.messages import EMPTY
-    from workflows.timing import COMMIT, ENGINE, LEASE_GRACE, PAPERS, UNDO
+    from workflows.papers import Papers
+    from workflows.timing import COMMIT, ENGINE, LEASE_GRACE, UNDO
     from workflows.undo import Undo, uninterrupted
 
 
@@ -65,8 +62,8 @@ class StrategyExperiment:
         self._code: Committed | None = None
         self._valid: GateResult | None = None
         self._report: GateReport | None = None
-        self._merged: tuple[str | None, str | None] = (None, None)
-        self._papers = ReportOutput(report=None, diff=None)
+        self._merged: MergeOutcome | None = None
+        self._papers = Papers(request, self._journal)
 
     # -- the story
 
@@ -79,7 +76,7 @@ class StrategyExperiment:
         await workflow.wait_condition(workflow.all_handlers_finished)
         if failure:
             raise failure
-        return self._result()
+        return self._papers.result(self._code, self._report, self._merged)
 
     async def _experiment(self) -> None:
         self._open()
@@ -259,6 +256,7 @@ class StrategyExperiment:
         with self._journal.step(Step.DECIDE):
             await self._bench.clear()
             await self._write_report()
+            self._check()
             self._journal.waiting_until = self._deadline
             self._journal.emit("decision_awaited", ExperimentStatus.WAITING, commit=self._journal.judged)
             await workflow.wait_condition(lambda: self._desk.decision is not None)
@@ -313,7 +311,7 @@ class StrategyExperiment:
                 self._journal.summarise("conflict")
                 self._end(ExperimentStatus.ROLLED_BACK, reason)
                 return
-            self._merged = (merge.commit, merge.tag)
+            self._merged = merge
             self._journal.summarise(f"{merge.tag} at {(merge.commit or '')[:10]}")
             self._end(ExperimentStatus.MERGED, found.reason, commit=merge.commit, tag=merge.tag)
 
@@ -325,12 +323,7 @@ class StrategyExperiment:
         self._journal.emit("experiment_closed", undo_problems=self._undo.problems)
         self._journal.close()
         await bookkeeping
-        try:
-            await workflow.execute_activity_method(
-                Recording.export_history, ExportInput(experiment_id=self._id), **PAPERS
-            )
-        except ActivityError as error:
-            workflow.logger.warning("the run's history was not exported: %s", error.cause)
+        await self._papers.export_history()
 
     # -- ending
 
@@ -388,48 +381,7 @@ class StrategyExperiment:
         self._undo.register(f"branch {branch}", delete)
 
     async def _write_report(self) -> None:
-        order = ReportInput(
-            request=self._request,
-            result=self._result(),
-            report=self._report,
-            sandbox=self._bench.lease,
-            branch_commit=self._code.commit if self._code else None,
-        )
-        try:
-            self._papers = await workflow.execute_activity_method(
-                Recording.write_report, order, summary=f"{order.result.status}", **PAPERS
-            )
-        except ActivityError as error:
-            self._check()
-            workflow.logger.warning("the report was not written: %s", error.cause)
-            self._journal.notice(f"the report was not written: {error.cause}")
-            return
-        self._journal.emit("report_written", **self._papers.model_dump(exclude_none=True))
-
-    def _result(self) -> ExperimentResult:
-        report, ending = self._report, self._journal.ending
-        commit, tag = self._merged
-        return ExperimentResult(
-            experiment_id=self._id,
-            strategy=self._strategy,
-            status=self._journal.status,
-            reason=ending.reason if ending else "",
-            recommendation=self._journal.recommendation,
-            attempts=self._journal.attempt,
-            judged_commit=report.commit if report else None,
-            merged_commit=commit,
-            tag=tag,
-            gates=self._journal.gates,
-            metrics=report.metrics if report else None,
-            stressed=report.stressed if report else None,
-            trades=report.trades if report else None,
-            report=self._papers.report,
-            code=self._code.code if self._code else None,
-            diff=self._papers.diff,
-            definition_digest=self._code.definition_digest if self._code else None,
-            data=self._request.data.digest,
-            timeline=self._journal.timeline,
-        )
+        await self._papers.write(self._code, self._report, self._merged, self._bench.lease)
 
     def _lease_seconds(self) -> float:
         return (self._deadline - workflow.now() + LEASE_GRACE).total_seconds()

@@ -115,6 +115,18 @@ async def test_a_cancel_while_waiting_and_during_the_undo(served: Site) -> None:
     assert served.left_over() == []
 
 
+async def test_a_cancel_is_recorded_to_its_end_where_the_report_fails_too(served: Site) -> None:
+    served.plan("fail:before:write_report@mute")
+    handle = await served.start(served.request("mute", approval=ApprovalPolicy.MANUAL))
+    await served.until_status(handle, "waiting")
+    await handle.execute_update(StrategyExperiment.decide, CANCEL)
+    outcome = await _outcome(handle)
+    assert isinstance(outcome, ExperimentResult)
+    assert outcome.status is ExperimentStatus.CANCELLED
+    assert served.records.audit(experiment="mute", event="experiment_closed")
+    assert served.left_over() == []
+
+
 async def test_a_cancel_during_the_merge_comes_too_late(served: Site) -> None:
     served.plan("hold:before:merge_strategy@late-native", "hold:after:merge_strategy@late-signal")
     handles = {name: await served.start(served.request(name)) for name in ("late-native", "late-signal")}
