@@ -77,8 +77,6 @@ def measure(way: Way, count: int, expected: Trades | None) -> Measured:
         measured.asked = PARALLEL
         way.prepare(PARALLEL)
         measured.parallel = side_by_side(way)
-    time.sleep(2)  # a removal that is under way is none that was forgotten
-    measured.left = left_over()
     return measured
 
 
@@ -304,6 +302,7 @@ def main() -> None:
             row = one_way(make, options.count, slow_count, expected, options.only)
             if row is None:
                 continue
+            row.left = leavings()
             rows.append(row)
             if expected is None:
                 expected = InProcess().trial(lambda: None)
@@ -366,6 +365,11 @@ def one_way(
         )
     finally:
         way.close()
+
+
+def leavings() -> int:
+    time.sleep(2)  # a removal that is under way is none that was forgotten
+    return left_over()
 
 
 def _version(package: str) -> str:
