@@ -361,7 +361,6 @@ def one_way(
         return Measured(
             way.name.format(version=_version(_PACKAGES.get(type(way), ""))),
             note=f"failed: {type(error).__name__}: {str(error)[:120]}",
-            left=left_over(),
         )
     finally:
         way.close()
