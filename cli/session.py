@@ -1,8 +1,9 @@
 """A command's connection to Temporal, with a server and a worker of its own where there are none."""
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 from temporalio.client import WorkflowHandle
@@ -18,6 +19,18 @@ SHORT_PATIENCE = timedelta(seconds=2)
 """A worker that lives answers in a fraction of it; one too many does no harm."""
 
 Handle = WorkflowHandle[StrategyExperiment, ExperimentResult]
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """A Ctrl-C that meets a call to the server may come back as that call's failure; it is a Ctrl-C all the same."""
+    try:
+        yield
+    except RPCError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error
+        raise
 
 
 class Session:
@@ -55,7 +68,8 @@ class Session:
     async def progress(self, handle: Handle, patience: timedelta = _PATIENCE) -> Progress | None:
         """Where the experiment is; None where nobody answers for it in time."""
         try:
-            return await handle.query(StrategyExperiment.progress, rpc_timeout=patience)
+            with interruptible():
+                return await handle.query(StrategyExperiment.progress, rpc_timeout=patience)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise

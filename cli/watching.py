@@ -12,7 +12,7 @@ from rich.text import Text
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 
 from cli.output import err
-from cli.session import Handle, Session
+from cli.session import Handle, Session, interruptible
 from schemas.experiment import ExperimentResult, ExperimentStatus, Progress, Step
 from schemas.gates import Gate, GateResult, Outcome
 
@@ -56,7 +56,9 @@ async def _follow(session: Session, handle: Handle, show: Callable[[Progress], N
         elif time.monotonic() - unanswered_since > UNSERVED_SECONDS:
             await session.serve()
             unanswered_since = time.monotonic()
-        if (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING:
+        with interruptible():
+            description = await handle.describe()
+        if description.status is not WorkflowExecutionStatus.RUNNING:
             last = await session.progress(handle)
             if last is not None:
                 show(last)

@@ -80,3 +80,26 @@ async def served(temporal_address: str, tmp_path_factory: pytest.TempPathFactory
     await one.serving()
     yield one
     one.end_workers()
+
+
+LANES = {
+    "test_crashes": "one",
+    "test_server_crashes": "one",
+    "test_decisions": "one",
+    "test_backpressure": "two",
+    "test_repeats_and_replay": "two",
+    "test_failures_and_cancels": "two",
+    "test_sweep": "three",
+    "test_hosts": "three",
+}
+"""Durability tests of one lane run one after the other: each brings up so many workers that more would starve them."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `--dist loadgroup`: a file stays on one worker, a lane too; the long lanes begin first."""
+    for item in items:
+        durable = item.path.parent.name == "durability"
+        lane = LANES[item.path.stem] if durable else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(lane))
+    items.sort(key=lambda item: item.path.parent.name != "durability")

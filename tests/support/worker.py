@@ -19,7 +19,7 @@ from tests.support.faults import Faults
 from worker import serving
 from workflows import timing
 
-IMPATIENT = timedelta(seconds=4)
+IMPATIENT = timedelta(seconds=8)
 
 
 def shorten() -> None:
