@@ -19,7 +19,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from secrets import randbelow
+from secrets import randbelow, token_hex
 from typing import IO
 
 from pydantic import BaseModel
@@ -202,7 +202,9 @@ class BubblewrapProvider(HoldingProvider):
     def _start(self, sandbox_id: str, limits: Limits, labels: dict[str, str]) -> BubblewrapSandbox:
         info = SandboxInfo(sandbox_id=sandbox_id, provider=self.name, labels=labels, created=time.time())
         groups = Groups.find()
-        group = groups.named(f"genesis-{sandbox_id}") if groups.bases else None
+        # The id is a name within one home; cgroups are the whole machine's.
+        name = f"genesis-{sandbox_id}-{token_hex(4)}"
+        group = groups.named(name) if groups.bases else None
         record = _Record(
             info=info,
             owner=os.getpid(),
@@ -215,7 +217,7 @@ class BubblewrapProvider(HoldingProvider):
             self._records.write(sandbox_id, record)
             if group:
                 undo.callback(group.remove)
-                groups.create(f"genesis-{sandbox_id}", limits, whole_memory(limits))
+                groups.create(name, limits, whole_memory(limits))
             started = self._starter.submit(self._spawn, limits, group).result()
             undo.callback(_close, started)
             undo.callback(_end, started)

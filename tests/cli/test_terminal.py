@@ -18,6 +18,11 @@ from tests.cli.conftest import Story
 from tests.cli.door import ROOT, arguments, environment, starter
 
 
+def hear_ctrl_c() -> None:
+    """A shell's background jobs, and what they start, are deaf to it: these tests may be run by one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A process on a terminal of its own."""
 
@@ -31,6 +36,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
+            preexec_fn=hear_ctrl_c,
         )
         os.close(slave)
         self.shown = ""
@@ -120,6 +126,7 @@ def test_with_no_server_an_interrupted_experiment_is_taken_up_again(tmp_path: Pa
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_ctrl_c,
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:

@@ -64,7 +64,7 @@ async def test_who_came_first_is_first_also_after_the_worker_was_killed(here: Si
     """One place, held; three wait in line behind it. The worker dies: the line is as it was, and goes on."""
     here.plan("hold:before:try_out@first")
     worker = await here.serving(GENESIS_MAX_SANDBOXES="1")
-    first = await here.start(here.request("first"))
+    first = await here.start(here.request("line-first"))
     await here.held("try_out@first")
     waiting = []
     for number, name in enumerate(["second", "third", "fourth"], start=1):
@@ -84,7 +84,7 @@ async def test_who_came_first_is_first_also_after_the_worker_was_killed(here: Si
     await here.serving(GENESIS_MAX_SANDBOXES="1")
     results = await asyncio.gather(*(handle.result() for handle in (first, *waiting)))
     assert {result.status for result in results} == {ExperimentStatus.MERGED}
-    order = [name for name in here.merges() if name != "first"]
+    order = [name for name in here.merges() if name != "line-first"]
     assert order == ["second", "third", "fourth"]
     assert here.left_over() == []
 

@@ -122,19 +122,19 @@ async def test_after_every_worker_was_killed(here: Site) -> None:
     """The run that is open goes on; the one terminated while nobody served is swept by the next worker."""
     here.plan("hold:before:try_out@gone", "hold:before:try_out@stays")
     worker = await here.serving()
-    gone, stays = await here.start(here.request("gone")), await here.start(here.request("stays"))
-    for name in ("gone", "stays"):
+    gone, stays = await here.start(here.request("gone")), await here.start(here.request("sweep-stays"))
+    for name in ("gone", "sweep-stays"):
         await here.held(f"try_out@{name}")
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
     await terminate(here, gone)
-    for name in ("gone", "stays"):
+    for name in ("gone", "sweep-stays"):
         here.let_go(f"try_out@{name}")
     await here.serving()
     report = await sweep(here)
     assert removed(report) == {("branch", "gone"), ("sandbox", "gone"), ("record", "gone")}
     assert (await stays.result()).status is ExperimentStatus.MERGED
-    assert here.merges() == ["stays"]
+    assert here.merges() == ["sweep-stays"]
     assert here.left_over() == []
 
 

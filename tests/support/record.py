@@ -19,7 +19,7 @@ from schemas.definition import Thresholds
 from schemas.experiment import ApprovalPolicy, Decision, DecisionAction
 from services.temporal.server import embedded_server
 from tests.support.scripts import invalid_code, right_code, script, wrong_code
-from tests.support.site import Handle, Site, site
+from tests.support.site import ROOT, Handle, Site, site
 from workflows.experiment import StrategyExperiment
 
 MANUAL = ApprovalPolicy.MANUAL
@@ -77,6 +77,11 @@ async def scenarios(here: Site) -> dict[str, Handle]:
     return handles
 
 
+def portable(history: str) -> str:
+    """Stack traces name files; where they lie on this machine is nobody's business."""
+    return history.replace(f"{ROOT}/", "").replace(f"{sys.base_prefix}/", "")
+
+
 async def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         async with embedded_server(Path(scratch) / "temporal.db", port=0) as server:
@@ -85,7 +90,7 @@ async def main(folder: Path) -> None:
                 for old in folder.glob("*.json"):
                     old.unlink()
                 for name, handle in (await scenarios(here)).items():
-                    (folder / f"{name}.json").write_text((await handle.fetch_history()).to_json())
+                    (folder / f"{name}.json").write_text(portable((await handle.fetch_history()).to_json()))
                     print(name)
             finally:
                 here.end_workers()
