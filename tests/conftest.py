@@ -99,7 +99,10 @@ LANES = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `--dist loadgroup`: a file stays on one worker, a lane too; the long lanes begin first."""
     for item in items:
-        durable = item.path.parent.name == "durability"
-        lane = LANES[item.path.stem] if durable else str(item.path)
+        folder = item.path.parent.name
+        # The command line's tests share the embedded server's port, and take turns.
+        lane = (
+            LANES[item.path.stem] if folder == "durability" else folder if folder == "cli" else str(item.path)
+        )
         item.add_marker(pytest.mark.xdist_group(lane))
     items.sort(key=lambda item: item.path.parent.name != "durability")

@@ -62,10 +62,10 @@ async def test_forty_at_once_with_room_for_two(here: Site) -> None:
 
 async def test_who_came_first_is_first_also_after_the_worker_was_killed(here: Site) -> None:
     """One place, held; three wait in line behind it. The worker dies: the line is as it was, and goes on."""
-    here.plan("hold:before:try_out@first")
+    here.plan("hold:before:try_out@line-first")
     worker = await here.serving(GENESIS_MAX_SANDBOXES="1")
     first = await here.start(here.request("line-first"))
-    await here.held("try_out@first")
+    await here.held("try_out@line-first")
     waiting = []
     for number, name in enumerate(["second", "third", "fourth"], start=1):
         handle = await here.start(here.request(name))
@@ -80,7 +80,7 @@ async def test_who_came_first_is_first_also_after_the_worker_was_killed(here: Si
 
     worker.kill()
     worker.wait()
-    here.let_go("try_out@first")
+    here.let_go("try_out@line-first")
     await here.serving(GENESIS_MAX_SANDBOXES="1")
     results = await asyncio.gather(*(handle.result() for handle in (first, *waiting)))
     assert {result.status for result in results} == {ExperimentStatus.MERGED}

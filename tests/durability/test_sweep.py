@@ -120,7 +120,7 @@ async def test_after_terminate_and_only_what_is_not_open(here: Site) -> None:
 
 async def test_after_every_worker_was_killed(here: Site) -> None:
     """The run that is open goes on; the one terminated while nobody served is swept by the next worker."""
-    here.plan("hold:before:try_out@gone", "hold:before:try_out@stays")
+    here.plan("hold:before:try_out@gone", "hold:before:try_out@sweep-stays")
     worker = await here.serving()
     gone, stays = await here.start(here.request("gone")), await here.start(here.request("sweep-stays"))
     for name in ("gone", "sweep-stays"):
