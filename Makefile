@@ -22,7 +22,7 @@ worker: $(STAMP)-run  ## serve experiments, with an embedded Temporal server and
 install: $(STAMP)-all  ## everything: memory, tests, checks
 
 test: $(STAMP)-all  ## every test
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --no-loadscope-reorder
 
 check: $(STAMP)-all  ## black, isort, ruff, mypy --strict
 	@$(BIN)/black --check -q . && $(BIN)/isort --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy

@@ -4,10 +4,11 @@ import asyncio
 import itertools
 import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from services.temporal.server import binary, free_port
 from tests.support.scripts import wrong_then_right
@@ -95,14 +96,26 @@ LANES = {
 """Durability tests of one lane run one after the other: each brings up so many workers that more would starve them."""
 
 
-@pytest.hookimpl(tryfirst=True)
+def lane(path: PurePath) -> str:
+    """Tests of one lane stay on one worker: those of a file, and of the files that share a lane."""
+    folder = path.parent.name
+    if folder == "durability":
+        return LANES[path.stem]
+    return (
+        folder if folder == "cli" else str(path)
+    )  # the command line's tests share the embedded server's port
+
+
+class LaneScheduling(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return lane(PurePath(nodeid.partition("::")[0]))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LaneScheduling:
+    # not by marks and `--dist loadgroup`, which pytest-xdist 3.8 can't do with pytest 9.2 and doesn't say so
+    return LaneScheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `--dist loadgroup`: a file stays on one worker, a lane too; the long lanes begin first."""
-    for item in items:
-        folder = item.path.parent.name
-        # The command line's tests share the embedded server's port, and take turns.
-        lane = (
-            LANES[item.path.stem] if folder == "durability" else folder if folder == "cli" else str(item.path)
-        )
-        item.add_marker(pytest.mark.xdist_group(lane))
+    """The long lanes begin first."""
     items.sort(key=lambda item: item.path.parent.name != "durability")

@@ -67,7 +67,7 @@ async def test_who_came_first_is_first_also_after_the_worker_was_killed(here: Si
     first = await here.start(here.request("line-first"))
     await here.held("try_out@line-first")
     waiting = []
-    for number, name in enumerate(["second", "third", "fourth"], start=1):
+    for number, name in enumerate(["line-second", "line-third", "line-fourth"], start=1):
         handle = await here.start(here.request(name))
         progress = await progress_until(handle, lambda seen: seen.in_line is not None)
         assert progress.in_line is not None
@@ -76,7 +76,7 @@ async def test_who_came_first_is_first_also_after_the_worker_was_killed(here: Si
     metadata = await waiting[0].query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
     assert "Waiting for a sandbox: 1st in line" in metadata.current_details
     turns = {turn.name: turn.created for turn in here.records.leases(kind=TURN)}
-    assert sorted(turns, key=lambda name: turns[name]) == ["second.1", "third.1", "fourth.1"]
+    assert sorted(turns, key=lambda name: turns[name]) == ["line-second.1", "line-third.1", "line-fourth.1"]
 
     worker.kill()
     worker.wait()
@@ -85,7 +85,7 @@ async def test_who_came_first_is_first_also_after_the_worker_was_killed(here: Si
     results = await asyncio.gather(*(handle.result() for handle in (first, *waiting)))
     assert {result.status for result in results} == {ExperimentStatus.MERGED}
     order = [name for name in here.merges() if name != "line-first"]
-    assert order == ["second", "third", "fourth"]
+    assert order == ["line-second", "line-third", "line-fourth"]
     assert here.left_over() == []
 
 
