@@ -43,7 +43,7 @@ from services.reporting import Reporter
 from services.sandboxes import SandboxManager, Slots, default_providers
 from services.settings import Settings
 from services.sweeping import Sweeper
-from services.temporal.connect import TemporalUnreachable, connection
+from services.temporal.connect import TemporalUnreachable, connection, telling_of_a_server_that_went
 from services.temporal.histories import Histories
 from services.temporal.runs import Runs
 from services.temporal.schedules import keep_schedule
@@ -76,7 +76,7 @@ async def serving(
 
     `engines` are offered beside the shipped ones. On the way out running steps get GRACE to end.
     """
-    with contextlib.ExitStack() as resources:
+    with telling_of_a_server_that_went(client), contextlib.ExitStack() as resources:
         host = resources.enter_context(host_slot(settings.home / "hosts", settings.host))
         host_queue = f"{settings.queue}@{host}"
         artifacts = Artifacts(settings.home / "artifacts")

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 
 from google.protobuf.duration_pb2 import Duration
@@ -24,6 +24,21 @@ KEEP_CLOSED_RUNS_DAYS = 30
 
 class TemporalUnreachable(RuntimeError):
     """No server answers where one was named; says where and what to do."""
+
+
+@contextlib.contextmanager
+def telling_of_a_server_that_went(client: Client) -> Iterator[None]:
+    """Around workers: where the server goes while one begins, the SDK raises a bare RuntimeError, here made
+    TemporalUnreachable."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("Worker validation failed"):
+            raise
+        raise TemporalUnreachable(
+            f"the Temporal server at {client.service_client.config.target_host} went away while a worker began; start "
+            "it again and repeat this"
+        ) from error
 
 
 @dataclass(frozen=True)

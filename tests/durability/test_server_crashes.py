@@ -8,10 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from schemas.experiment import ExperimentStatus
+from services.settings import Settings
+from services.temporal.connect import TemporalUnreachable
 from services.temporal.server import answers, binary, free_port
 from tests.support.site import Site, site
+from worker import serving
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 
@@ -79,3 +84,12 @@ async def test_killed_in_the_middle(server: Server, tmp_path: Path, step: str, w
         assert here.left_over() == []
     finally:
         here.end_workers()
+
+
+async def test_a_worker_says_so_where_the_server_went_as_it_began(server: Server, tmp_path: Path) -> None:
+    await server.start()
+    client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+    server.kill()
+    with pytest.raises(TemporalUnreachable, match=f"{server.address} went away while a worker began"):
+        async with serving(client, Settings(home=tmp_path / "home", sandboxes_ready=0)):
+            await asyncio.sleep(60)
