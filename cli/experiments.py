@@ -120,9 +120,12 @@ def show_row(row: "ExperimentRow", as_json: bool) -> None:
             [(name, row.metrics.get(key)) for key, name in METRIC_NAMES.items()],
         )
     for sandbox in sandboxes:
+        size = f", {sandbox.size_bytes:,} bytes" if sandbox.size_bytes is not None else ""
+        lived = f", lived {sandbox.seconds:.1f} s" if sandbox.seconds is not None else ""
+        reason = f": {sandbox.reason}" if sandbox.reason else ""
+        what = f"{sandbox.event.replace('_', ' ')}{reason}{size}{lived}"
         out.print(
-            f"sandbox {sandbox.sandbox_id} {sandbox.provider} {sandbox.event} {sandbox.at:%H:%M:%S}",
-            markup=False,
+            f"sandbox {sandbox.sandbox_id} {sandbox.provider} {sandbox.at:%H:%M:%S} {what}", markup=False
         )
 
 

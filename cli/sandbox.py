@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.app import Json, Provider, group
-from cli.output import Exit, complain, err, out, print_json, table, visible
+from cli.deciding import Experiment
+from cli.output import CommandError, Exit, complain, err, out, print_json, table, visible
 from cli.reading import read_bytes
 
 if TYPE_CHECKING:
@@ -134,6 +135,44 @@ def cleanup(as_json: Json = False) -> None:
     else:
         out.print(f"removed {len(gone)}:")
         _show_sandboxes(gone)
+
+
+@sandbox.command()
+def preserved(
+    experiment: Experiment,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Unpack it into this directory, made where missing.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What a failed try-out left in its sandbox: the code, what it wrote. The latest of the experiment."""
+    from cli.records import row_of
+    from services.artifacts import Artifacts
+    from services.preserving import contents, unpack
+    from services.settings import Settings
+
+    row = row_of(experiment)
+    digest = row.artifacts.get("workspace")
+    if digest is None:
+        raise CommandError(f"nothing was preserved of {row.experiment_id}: no try-out of it failed its gates")
+    packed = Artifacts(Settings().home / "artifacts").get(digest)
+    found = contents(packed)
+    if output is not None:
+        try:
+            unpack(packed, output)
+        except OSError as error:
+            raise CommandError(
+                f"{output} can't be written: {error.strerror}; name another directory"
+            ) from error
+    if as_json:
+        print_json(
+            {"experiment_id": row.experiment_id, "workspace": digest, "output": output}
+            | {"files": [{"path": path, "size": size} for path, size in found.items()]}
+        )
+        return
+    table(["file", "bytes"], [(visible(path), size) for path, size in found.items()])
+    if output is not None:
+        out.print(f"unpacked into {output}", markup=False)
 
 
 def _about(info: "SandboxInfo") -> dict[str, Any]:

@@ -51,6 +51,10 @@ class GateReport(Shape):
     """Artifact: JSON list of TradeRow."""
     output: Digest | None = None
     """Artifact: what the trials printed."""
+    workspace_bytes: int | None = None
+    """What lay in the sandbox afterwards; None where that can't be told."""
+    workspace: Digest | None = None
+    """Artifact: a gzipped tar of it, where a gate failed."""
 
     @property
     def passed(self) -> bool:

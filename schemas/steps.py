@@ -4,11 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.base import Shape
+from schemas.base import Shape, UtcTime
 from schemas.code import CodeMetadata, Digest, Finding, Sha
 from schemas.definition import StrategyDefinition
 from schemas.experiment import ExperimentRequest, ExperimentResult
 from schemas.gates import GateReport, GateResult
+from schemas.holdout import HoldoutReport
 from schemas.records import Event
 from schemas.sandbox import Limits, ProviderName
 from schemas.trading import Costs, Metrics
@@ -122,6 +123,29 @@ class TryOutInput(Shape):
     trial_timeout: float
 
 
+class HoldoutInput(TryOutInput):
+    """One run on all bars: `data` is the whole, and `attempt` and `valid` those of the try-out that passed."""
+
+    first: Annotated[int, Field(ge=1)]
+    """The holdout's first bar."""
+    trades: Digest
+    """Artifact: the rows of the run on the bars before it."""
+
+
+class WeighInput(Shape):
+    experiment_id: str
+    strategy: str
+    attempt: int
+    data: Digest
+    """What was tried on."""
+    trades: Digest
+    """Artifact: the rows of the judged run on it."""
+    holdout: HoldoutReport | None
+    costs: Costs
+    as_of: UtcTime
+    """What was recorded later isn't counted, so that a repeated step gives the same."""
+
+
 class SandboxRef(Shape):
     """All sandboxes that one experiment leased on the host that is asked."""
 
@@ -129,10 +153,9 @@ class SandboxRef(Shape):
 
 
 class SandboxGone(Shape):
-    """What became of them; zeros where they were gone already."""
+    """What became of them."""
 
     existed: bool
-    seconds: float = 0.0
     peak_memory_mb: float | None = None
 
 

@@ -22,6 +22,7 @@ from services.judging import CODE_FILE, Judge, RunTrial
 from services.library import Library, LibraryError
 from services.line import TURN, Line
 from services.market_data import MarketData
+from services.preserving import survey
 from services.records import Records
 from services.sandboxes import (
     Sandbox,
@@ -112,7 +113,7 @@ class TryOuts:
 
         The lease of one on another machine stays open: only that machine, or the sweep, knows that it is gone.
         """
-        existed, seconds, peak = False, 0.0, None
+        existed, peak = False, None
         for lease in self._records.leases(open_only=True, experiment=ref.experiment_id):
             if lease.kind == TURN:
                 self._line.leave(lease.name)
@@ -120,11 +121,11 @@ class TryOuts:
                 continue
             released = self._sandboxes.release(lease.name)
             if released is not None:
-                existed, seconds, peak = True, released.seconds, released.peak_memory_mb
+                existed, peak = True, released.peak_memory_mb
             if machine_of(lease.host) == machine_of(self._host):
                 self._records.release_lease(SANDBOX, lease.name)
             self._spent.discard(lease.name)
-        return SandboxGone(existed=existed, seconds=seconds, peak_memory_mb=peak)
+        return SandboxGone(existed=existed, peak_memory_mb=peak)
 
     def try_out(self, order: TryOutInput, on_wait: Callable[[], None]) -> GateReport:
         """Ask every gate. Failing gates are values; SandboxLost asks for another sandbox."""
@@ -132,7 +133,13 @@ class TryOuts:
         code = self._library.read(order.commit, code_path(order.definition.name))
         trial = trials_in(sandbox, code, self._artifacts.get(order.data), order, on_wait)
         judge = Judge(order, code, self._market.bars(order.data), self._artifacts)
-        return judge.judge(judge.run_trials(trial))
+        report = judge.judge(judge.run_trials(trial))
+        left = survey(sandbox, self._artifacts, keep=not report.passed, known={DATA_FILE})
+        return (
+            report.model_copy(update={"workspace_bytes": left.size, "workspace": left.kept})
+            if left
+            else report
+        )
 
     def _unspent(self, order: TryOutInput, on_wait: Callable[[], None]) -> Sandbox:
         """The leased sandbox; once code has run in it, a new one in its place, under the same lease.

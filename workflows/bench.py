@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.failures import SANDBOX_LOST
     from activities.trying import Trying
     from schemas.experiment import ExperimentRequest
-    from schemas.gates import GateReport, GateResult
+    from schemas.gates import GateReport, GateResult, Outcome
     from schemas.steps import (
         Committed,
         LeaseInput,
@@ -51,6 +51,9 @@ class Bench:
         self._lease_seconds = lease_seconds
         self._rounds = 0
         self._lost = False
+        self._since = workflow.now()
+        self._size: int | None = None
+        """Bytes that lay in the sandbox after its last try-out."""
         self.lease: SandboxLease | None = None
         """The latest, also after it was destroyed."""
 
@@ -92,6 +95,16 @@ class Bench:
                 self._lost = True
                 continue
             self._check()
+            self._size = report.workspace_bytes
+            if report.workspace:
+                self._journal.emit(
+                    "sandbox_preserved",
+                    sandbox_id=lease.sandbox_id,
+                    provider=lease.provider,
+                    reason=f"failed: {', '.join(_failed(report))}",
+                    size_bytes=report.workspace_bytes,
+                    workspace=report.workspace,
+                )
             return report
 
     async def clear(self) -> None:
@@ -112,7 +125,7 @@ class Bench:
             lease_seconds=self._lease_seconds(),
         )
         self.lease = await self._granted(order)
-        self._lost = False
+        self._lost, self._size, self._since = False, None, workflow.now()
         self._check()
         self._journal.emit("sandbox_created", sandbox_id=self.lease.sandbox_id, provider=self.lease.provider)
         return self.lease
@@ -167,7 +180,8 @@ class Bench:
                 sandbox_id=lease.sandbox_id,
                 provider=lease.provider,
                 reason="no longer needed" if gone.existed else "already gone",
-                seconds=gone.seconds,
+                size_bytes=self._size,
+                seconds=round((workflow.now() - self._since).total_seconds(), 3),
                 peak_memory_mb=gone.peak_memory_mb,
             )
 
@@ -176,6 +190,10 @@ def line_queue(queue: str) -> str:
     """Where who stands in line asks. Steps of the run's own queue are started eagerly in the worker that has the run in
     its cache, which may be full for long while another has room."""
     return f"{queue}@line"
+
+
+def _failed(report: GateReport) -> list[str]:
+    return [gate.gate for gate in report.gates if gate.outcome is Outcome.FAILED]
 
 
 def _in_words(busy: SandboxesBusy) -> str:

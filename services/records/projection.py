@@ -15,7 +15,7 @@ OPENED = "experiment_opened"
 """The event that says whose experiment it is. Others may stand before it, but none is recorded without it."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_ARTIFACTS = ("report", "code", "diff", "trades", "output", "definition", "history")
+_ARTIFACTS = ("report", "code", "diff", "trades", "output", "workspace", "definition", "history")
 _EXPLAINING = (
     "recommended",
     "merged",

@@ -1,12 +1,14 @@
 """sandbox run, list and cleanup, in real sandboxes."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from services.sandboxes import SandboxUnavailable
 from services.sandboxes.bubblewrap import BubblewrapProvider
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Story
+from tests.cli.door import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +82,24 @@ def test_a_provider_that_cannot_work_says_why(
     told = command("sandbox", "run", script, "--provider", "docker", "--json")
     assert told.code == 1
     assert "no Docker daemon answers" in told.json["error"]
+
+
+def test_what_a_failed_try_out_left_can_be_unpacked(story: Story, look: Command, tmp_path: Path) -> None:
+    definition = json.loads((ROOT / "strategies" / "RSI_Reversal.json").read_text())
+    definition["entry_rules"] = ["RSI(14) < 0"]
+    file = tmp_path / "never.json"
+    file.write_text(json.dumps(definition))
+    failed = story.starter("--definition", file, "--id", "never")
+    assert failed.code == 1, failed.said
+    shown = look("show", "never").stdout
+    assert "preserved: failed: trades" in shown
+    told = look("sandbox", "preserved", "never", "-o", tmp_path / "kept", "--json")
+    assert [found["path"] for found in told.json["files"]] == ["strategy.py"]
+    assert "class" in (tmp_path / "kept" / "strategy.py").read_text()
+    assert look("sandbox", "preserved", "never").code == 0
+    blocked = look("sandbox", "preserved", "never", "-o", file)
+    assert blocked.code == 2
+    assert "name another directory" in blocked.stderr
+    nothing = look("sandbox", "preserved", "first")
+    assert nothing.code == 2
+    assert "nothing was preserved of first" in nothing.stderr

@@ -11,6 +11,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from schemas.experiment import ApprovalPolicy, Decision, DecisionAction, ExperimentStatus
+from services.artifacts import Artifacts
+from services.market_data import MarketData
+from services.preserving import contents
 from tests.support.scripts import invalid_code, right_code, script, wrong_code, wrong_then_right
 from tests.support.site import Site
 from workflows.experiment import StrategyExperiment
@@ -35,6 +38,16 @@ async def test_every_step_and_every_undo_twice(here: Site) -> None:
     assert here.merges() == ["twice"]
     assert here.left_over() == []
     assert [version.version for version in here.library.versions("RSI_Reversal")] == [1]
+    created, preserved, cleaned_up = here.records.sandboxes("twice")
+    assert (created.event, preserved.event, cleaned_up.event) == ("created", "preserved", "cleaned_up")
+    assert (preserved.reason or "").startswith("failed: conforms")
+    packed = Artifacts(here.home / "artifacts").get(preserved.metrics["workspace"])
+    assert contents(packed) == {"strategy.py": len(wrong_code())}
+    data = MarketData(Artifacts(here.home / "artifacts")).load("GOOG").digest
+    whole = len(Artifacts(here.home / "artifacts").get(data))
+    assert preserved.size_bytes == whole + len(wrong_code())
+    assert cleaned_up.size_bytes == whole + len(right_code()[0])
+    assert cleaned_up.seconds
 
 
 async def test_twenty_at_once(here: Site) -> None:

@@ -18,11 +18,10 @@ def right_code() -> tuple[str, str]:
 
 
 def wrong_code() -> str:
-    """The same, but it buys a size that nobody defined: it runs, trades, and doesn't conform."""
-    code, entrypoint = right_code()
-    return (
-        code.replace("self.buy(", "self.sell(") if "self.buy(" in code else code.replace(entrypoint, "Other")
-    )
+    """The same with another threshold: it runs and trades, and not where the rules say."""
+    code, _ = right_code()
+    assert "oversold = 35" in code
+    return code.replace("oversold = 35", "oversold = 25")
 
 
 def invalid_code() -> str:
