@@ -28,21 +28,16 @@ _HINTS: tuple[tuple[str, str, str], ...] = (
     (r"[×⋅·]", "this doesn't multiply", "*"),
     (r"[−–—]", "this dash is not a minus sign", "-"),
     (
+        r"(is )?\d[\d.]* ?(%|percent) (above|below|higher|lower)\b",
+        "'is 5% above' isn't exact",
+        "is more than 5% above",
+    ),
+    (
         r"\d[\d.]* ?(%|percent\b)",
         "a percentage has no meaning here",
         "1.05 * SMA(200), or 'is more than 5% above'",
     ),
-    (
-        r"(is )?\d[\d.]* ?(%|percent) (above|below|higher|lower)\b",
-        "'is 5% above' isn't exact",
-        "is more than 5% above",
-    ),
     (r"(is |are )?(deeply |heavily )?oversold\b", "'oversold' is not defined", "RSI(14) < 30"),
-    (
-        r"(is )?\d[\d.]* ?(%|percent) (above|below|higher|lower)\b",
-        "'is 5% above' isn't exact",
-        "is more than 5% above",
-    ),
     (r"(is |are )?(deeply |heavily )?overbought\b", "'overbought' is not defined", "RSI(14) > 70"),
     (r"(is |are )?(bullish|bearish)\b", "this is not defined", "Close > EMA(200), or Close < EMA(200)"),
     (r"(is |are )?(in an? )?(up|down) ?trend(ing)?\b", "this is not defined", "EMA(50) > EMA(200)"),
