@@ -7,6 +7,7 @@ what swe-rex needs inside.
 import asyncio
 import json
 import os
+import queue
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ from packaging.requirements import Requirement
 
 from schemas.sandbox import Limits, TrialOrder
 from services.sandboxes import SandboxManager, SandboxProvider, default_providers
-from services.sandboxes.docker import DEFAULT_IMAGE
+from services.sandboxes.docker import DEFAULT_IMAGE, list_containers
 from services.sandboxes.packages import MissingPackage, closure
 
 IMAGE = "genesis-bench:latest"
@@ -84,8 +85,11 @@ class Way:
         """Whatever must be ready before the clock starts, for so many trials."""
 
     def trial(self, result_is_there: Callable[[], None]) -> Trades:
-        """One trial; returns when everything that was made for it is gone."""
+        """One trial; returns when its caller may go on."""
         raise TypeError(f"{type(self).__name__} is no way of running anything")
+
+    def settle(self) -> None:
+        """Returns when everything that was made for earlier trials is gone, where `trial` doesn't wait for that."""
 
     def close(self) -> None:
         """End what is kept."""
@@ -238,7 +242,8 @@ class SweRex(Way):
 
 class Ours(Way):
     """Through the manager, as the worker does: lease, put code and data, trial, release. `warm`: the lease comes from
-    the stock, each sandbox of which is used once; its refilling goes on in the background."""
+    the stock, each sandbox of which is used once; its refilling goes on in the background (the stock begins a moment
+    after a lease)."""
 
     ready = 16
 
@@ -253,6 +258,7 @@ class Ours(Way):
             made, scratch / "leases", ready=self.ready if warm else 0, limits=LIMITS
         )
         self._warm = warm
+        self._used: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def prepare(self, count: int) -> None:
         self.manager.start()
@@ -265,6 +271,7 @@ class Ours(Way):
     def trial(self, result_is_there: Callable[[], None]) -> Trades:
         name = f"bench-{uuid.uuid4().hex[:12]}"
         sandbox = self.manager.lease(name)
+        self._used.put(getattr(sandbox, "container", ""))
         try:
             sandbox.put({"strategy.py": STRATEGY.encode(), "bars.csv": BARS})
             order = TrialOrder(
@@ -277,6 +284,13 @@ class Ours(Way):
         assert result.trades is not None, result.error
         signs = {"long": 1, "short": -1}
         return [[signs[t["side"]] * t["size"], t["entry_bar"], t["exit_bar"]] for t in result.trades]
+
+    def settle(self) -> None:
+        """Docker's daemon removes the empty container after the release."""
+        while not self._used.empty():
+            container = self._used.get()
+            while container and list_containers(docker.from_env(), {"id": container}):
+                time.sleep(0.002)
 
     def close(self) -> None:
         self.manager.close()

@@ -19,7 +19,7 @@ def read_bars(content: bytes) -> pd.DataFrame:
     """The canonical CSV as backtesting.py wants it: Open, High, Low, Close, Volume by time (UTC, without a zone)."""
     bars = pd.read_csv(io.BytesIO(content))
     bars.index = pd.DatetimeIndex(pd.to_datetime(bars.pop("Date"), utc=True)).tz_localize(None)
-    return bars
+    return bars.astype(float)  # whole numbers too: TA-Lib takes no integers
 
 
 def run_backtest(
@@ -198,17 +198,27 @@ class _WarmUp(Strategy):
 
 
 def warm_up() -> None:
-    """One whole backtest on made-up bars, then everything that lives is taken out of the collector's sight: a fork
-    shares memory that nobody touches."""
+    """One whole backtest, then everything that lives is taken out of the collector's sight: a fork shares memory that
+    nobody touches."""
+    walk()
+    gc.collect()
+    gc.freeze()
+
+
+def walk() -> None:
+    """One whole backtest on made-up bars. In a fork this makes its own copies of the pages that a backtest writes to,
+    reference counts above all: most of what a forked backtest takes longer than one in the same process."""
+    if not run_backtest(make_up_bars(), _WarmUp, 10_000.0, 0.001)["trades"]:
+        raise RuntimeError("the warm-up backtest made no trades")
+
+
+def make_up_bars() -> pd.DataFrame:
+    """300 bars, read as those of a trial are."""
     steps = np.arange(300)
     close = 100 + 10 * np.sin(steps / 9) + 3 * np.sin(steps / 2)
     rows = zip(pd.date_range("2020-01-01", periods=300, tz="UTC"), close, strict=True)
     lines = [f"{at.isoformat()},{c:.4f},{c + 1:.4f},{c - 1:.4f},{c:.4f},1000\n" for at, c in rows]
-    bars = read_bars(("Date,Open,High,Low,Close,Volume\n" + "".join(lines)).encode())
-    if not run_backtest(bars, _WarmUp, 10_000.0, 0.001)["trades"]:
-        raise RuntimeError("the warm-up backtest made no trades")
-    gc.collect()
-    gc.freeze()
+    return read_bars(("Date,Open,High,Low,Close,Volume\n" + "".join(lines)).encode())
 
 
 def strategy_class(namespace: Mapping[str, object], entrypoint: str) -> type:

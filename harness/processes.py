@@ -11,13 +11,14 @@ import time
 import traceback
 from dataclasses import dataclass, field
 
-from harness.cgroup import read_counters
+from harness.cgroup import Counters, read_counters
 from harness.confine import Config, confine_child
 from harness.wire import HostGone
 from harness.workspace import Workspace
 
 TICK = 0.05  # seconds between two looks at processes and disk
 CHUNK = 1 << 16
+READY = b"\n"
 BEYOND = 8  # so many above the limit aren't let be by a kernel that holds it; gVisor's doesn't, and they are ended here
 
 
@@ -63,6 +64,15 @@ class _Captured:
         self.truncated |= len(part) > room
 
 
+@dataclass(frozen=True)
+class _Child:
+    """A child that was forked, and the server's ends of its pipes: stdin; stdout, stderr and report."""
+
+    pid: int
+    stdin: int
+    outputs: list
+
+
 class Processes:
     """Starts processes and watches them. `host` is the protocol's input: where it ends, so does everything."""
 
@@ -75,36 +85,83 @@ class Processes:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         self._wake = wake_read
+        self._prepared = None
 
     def run(self, action, timeout: float, stdin: bytes = b"", report_limit: int = 0) -> Outcome:
         """Calls `action(report_fd)` in a confined child and returns what became of it, after at most `timeout`
         seconds. When this returns, no process but the server is left in the sandbox."""
-        before = read_counters()
+        before, began = read_counters(), time.monotonic()
+        child = self._fork(action)
+        if child is None:
+            return Outcome(
+                exit_code=None, too_many_processes=True, stderr=b"the sandbox can't start a process\n"
+            )
+        return self._follow(child, before, began, timeout, stdin, report_limit)
+
+    def prepare(self, action) -> None:
+        """Calls `action(report_fd)` in a confined child ahead of time. It does what can be done without an order,
+        reports READY, and reads its stdin, which ends once `run_prepared` has given it. Until then it must not run
+        untrusted code. Does nothing where a child waits already."""
+        if not self.prepared:
+            self._prepared = self._fork(action)
+            if self._prepared and os.read(self._prepared.outputs[2], len(READY)) != READY:
+                self.discard()
+
+    @property
+    def prepared(self) -> bool:
+        """Whether a child is waiting. One that has ended meanwhile is forgotten."""
+        if self._prepared and os.waitid(os.P_PID, self._prepared.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            self.discard()
+        return self._prepared is not None
+
+    def run_prepared(self, timeout: float, stdin: bytes, report_limit: int = 0) -> Outcome:
+        """As `run`, with the child that waits. It is used up by this."""
+        child, self._prepared = self._prepared, None
+        return self._follow(child, read_counters(), time.monotonic(), timeout, stdin, report_limit)
+
+    def discard(self) -> None:
+        """Ends the child that waits, if there is one: it and untrusted code are never there together."""
+        child, self._prepared = self._prepared, None
+        if child:
+            kill_everything()
+            for end in (child.stdin, *child.outputs):
+                os.close(end)
+
+    def _fork(self, action) -> "_Child | None":
+        """None where the sandbox has no room for one."""
         input_read, input_write = os.pipe2(os.O_CLOEXEC)
         outputs = [os.pipe2(os.O_CLOEXEC) for _ in range(3)]
-        began = time.monotonic()
         try:
-            child = os.fork()
+            pid = os.fork()
         except OSError as error:
             for end in (input_read, input_write, *(end for pair in outputs for end in pair)):
                 os.close(end)
             if error.errno not in (errno.EAGAIN, errno.ENOMEM):
                 raise
-            return Outcome(
-                exit_code=None, too_many_processes=True, stderr=b"the sandbox can't start a process\n"
-            )
-        if child == 0:
+            return None
+        if pid == 0:
             self._become_child(action, input_read, [write for _, write in outputs])
         os.close(input_read)
         for _, write in outputs:
             os.close(write)
-        reads = [read for read, _ in outputs]
+        return _Child(pid, input_write, [read for read, _ in outputs])
+
+    def _follow(
+        self,
+        child: "_Child",
+        before: Counters,
+        began: float,
+        timeout: float,
+        stdin: bytes,
+        report_limit: int,
+    ) -> Outcome:
         limits = (self._config.output, self._config.output, report_limit)
-        captured = dict(zip(reads, map(_Captured, limits), strict=True))
-        outcome = self._watch(child, began, timeout, _Feed(input_write, stdin), captured)
-        outcome.stdout, outcome.stderr, outcome.report = (bytes(captured[read].content) for read in reads)
-        outcome.output_truncated = captured[reads[0]].truncated or captured[reads[1]].truncated
-        outcome.report_truncated = captured[reads[2]].truncated
+        captured = dict(zip(child.outputs, map(_Captured, limits), strict=True))
+        outcome = self._watch(child.pid, began, timeout, _Feed(child.stdin, stdin), captured)
+        out, err, report = captured.values()
+        outcome.stdout, outcome.stderr, outcome.report = (bytes(one.content) for one in (out, err, report))
+        outcome.output_truncated = out.truncated or err.truncated
+        outcome.report_truncated = report.truncated
         after = read_counters()
         outcome.sandbox_peak_kb = after.peak_kb
         outcome.out_of_memory = after.oom_kills > before.oom_kills

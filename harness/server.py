@@ -6,24 +6,31 @@ Orders (head of a frame, with its body):
 - `read`: path, limit; answered with the content
 - `list`: limit
 - `run`: argv, timeout, environment; the body is its stdin
-- `trial`: code, entrypoint, data, bars, cash, commission, spread, finalize, timeout
+- `trial`: code, entrypoint, data, bars, cash, commission, spread, finalize, timeout, environment
+- `prepare`: makes the process of the first trial ahead of it
+- `end`: everything in the sandbox ends; answered once it has, then the server ends too
 
 Answers have `ok`; where it is false, `kind` and `message`. A trial finds what was put, and nothing that was left behind
-before it. An order that isn't understood, a host that hangs up, or the end of the sandbox's life ends the server and
-with it everything in its namespace.
+before it. Its process is its own, a fork of this one, made as it is ordered. For a sandbox's first trial it may have
+been made ahead, confined and warm; untrusted code never finds it waiting. An order that isn't understood, a host that
+hangs up, or the end of the sandbox's life ends the server and with it everything in its namespace.
 """
 
 import os
+import pickle
 import sys
 
 from harness.confine import Config, limit_life, protect_server
-from harness.processes import Processes, kill_everything
+from harness.processes import READY, Processes, kill_everything
 from harness.wire import HostGone, read_frame, write_frame
 from harness.workspace import Refused, Workspace
 
 SOURCE_LIMIT = 4 << 20
 DATA_LIMIT = 512 << 20
 REPORT_LIMIT = 32 << 20
+SENT = (
+    1 << 20
+)  # bytes of data above which forking is faster than sending them to a process that was made ahead
 STARTUP = os.path.join(os.path.dirname(__file__), "startup")
 ENVIRONMENT = {
     "PATH": "/opt/python/bin:/usr/local/bin:/usr/bin:/bin",
@@ -49,8 +56,12 @@ def serve(config: Config) -> None:
     server = _Server(config, workspace, processes, engine, trial)
     write_frame(sink, {"ok": True, "pid": os.getpid(), "user": os.getuid(), "python": sys.version.split()[0]})
     try:
-        while True:
-            write_frame(sink, *server.answer(*read_frame(source)))
+        order, body = read_frame(source)
+        while order["do"] != "end":
+            write_frame(sink, *server.answer(order, body))
+            order, body = read_frame(source)
+        kill_everything()
+        write_frame(sink, {"ok": True})
     except (HostGone, BrokenPipeError):
         kill_everything()
 
@@ -73,6 +84,7 @@ class _Server:
         self._engine = engine
         self._run_trial = trial.run_trial
         self._bars = (None, None)
+        self._used = False  # whether untrusted code has run
         self._environment = (
             ENVIRONMENT
             | {"HOME": config.workspace, "PYTHONPATH": os.pathsep.join([*config.libraries, STARTUP])}
@@ -86,6 +98,7 @@ class _Server:
             "list": self._list,
             "run": self._run,
             "trial": self._trial,
+            "prepare": self._prepare,
         }
         try:
             return actions[order["do"]](order, body)
@@ -106,6 +119,8 @@ class _Server:
         return {"ok": True, "entries": self._workspace.entries(order["limit"])}, b""
 
     def _run(self, order: dict, body: bytes) -> tuple[dict, bytes]:
+        self._used = True
+        self._processes.discard()
         argv = order["argv"]
         environment = self._environment | order["environment"]
 
@@ -119,25 +134,50 @@ class _Server:
         outcome = self._processes.run(replace_child, order["timeout"], stdin=body)
         return {"ok": True} | outcome.head(), outcome.body()
 
+    def _prepare(self, _order: dict, _body: bytes) -> tuple[dict, bytes]:
+        """Where untrusted code has run before, the process is made when the trial is ordered."""
+        if self._used:
+            return {"ok": True}, b""
+
+        def wait_and_run(report: int) -> int:
+            self._enter_environment()
+            self._engine.walk()
+            os.write(report, READY)
+            with open(0, "rb", closefd=False) as orders:
+                return self._run_trial(report, **pickle.load(orders))  # noqa: S301 - the server's own
+
+        self._processes.prepare(wait_and_run)
+        self._engine.make_up_bars()  # the fork shared the pages that reading data writes to: now copies are there
+        return {"ok": True}, b""
+
     def _trial(self, order: dict, _: bytes) -> tuple[dict, bytes]:
         self._workspace.clear()
         source, _digest = self._workspace.read_put(order["code"], SOURCE_LIMIT)
         bars = self._read_bars(order["data"]).iloc[: order["bars"]]
+        wanted = {
+            "path": order["code"],
+            "source": source,
+            "entrypoint": order["entrypoint"],
+            "bars": bars,
+            "order": order,
+        }
 
         def trial(report: int) -> int:
-            os.environ.clear()
-            os.environ.update(self._environment)
-            return self._run_trial(
-                report,
-                path=order["code"],
-                source=source,
-                entrypoint=order["entrypoint"],
-                bars=bars,
-                order=order,
-            )
+            self._enter_environment()
+            return self._run_trial(report, **wanted)
 
-        outcome = self._processes.run(trial, order["timeout"], report_limit=REPORT_LIMIT)
+        self._used = True
+        if self._processes.prepared and bars.to_numpy().nbytes <= SENT:
+            sent = pickle.dumps(wanted, protocol=pickle.HIGHEST_PROTOCOL)
+            outcome = self._processes.run_prepared(order["timeout"], sent, REPORT_LIMIT)
+        else:
+            self._processes.discard()
+            outcome = self._processes.run(trial, order["timeout"], report_limit=REPORT_LIMIT)
         return {"ok": True} | outcome.head(), outcome.body()
+
+    def _enter_environment(self) -> None:
+        os.environ.clear()
+        os.environ.update(self._environment)
 
     def _read_bars(self, path: str):
         """The bars, parsed once for all trials on the same bytes."""

@@ -8,6 +8,7 @@ else has before it loads any library, and loses them by it. Either way no trial 
 import json
 import os
 import platform
+import select
 import signal
 import subprocess
 import sys
@@ -100,7 +101,10 @@ class BubblewrapSandbox(ServedSandbox):
         return self._started.pid
 
     def _is_alive(self) -> bool:
-        return self._started.process.poll() is None
+        # of PID 1: bubblewrap itself ends a moment later
+        ended = select.poll()
+        ended.register(self._started.pidfd, select.POLLIN)
+        return not ended.poll(0) and self._started.process.poll() is None
 
     def _kill(self) -> None:
         _end(self._started)

@@ -78,12 +78,25 @@ class Sandbox(Protocol):
         took the whole sandbox with it (out of memory), the result says so, and the next call raises SandboxLost.
         """
 
-    def trial(self, order: TrialOrder, *, timeout: float, on_wait: OnWait | None = None) -> TrialResult:
+    def trial(
+        self,
+        order: TrialOrder,
+        *,
+        timeout: float,
+        env: Mapping[str, str] | None = None,
+        on_wait: OnWait | None = None,
+    ) -> TrialResult:
         """Run one backtest on files that were put, in a fork of the preloaded interpreter.
+
+        `env` is in the environment of this trial and of nothing else: neither an argument nor a file holds it.
 
         Either `trades` (a claim of untrusted code, within bounds but otherwise unchecked) or `error` is set.
         Raises SandboxRefusal (missing, changed, too_large; path where the data can't be read as market data).
         """
+
+    def prepare(self) -> None:
+        """Make the process of the first trial ahead of it: what a stock does while nobody waits. It takes some 12 MB,
+        and a run instead of a trial ends it unused."""
 
     def read(self, path: str, *, max_bytes: int) -> bytes:
         """A regular file's bytes. Raises SandboxRefusal (path, missing, not_regular, too_large)."""
@@ -95,7 +108,8 @@ class Sandbox(Protocol):
         """Most memory that the sandbox as a whole has used so far; None where nothing counts it."""
 
     def destroy(self) -> None:
-        """End it and remove all of it. Idempotent; never raises SandboxLost."""
+        """End it: nothing runs in it any more, it isn't listed, and its name is free. What the provider has yet to take
+        down goes by itself, and `close` waits for that. Idempotent; never raises SandboxLost."""
 
 
 @runtime_checkable

@@ -3,6 +3,9 @@
 The daemon is spoken to over a Unix socket or plain TCP: the stream of an attached container is used as it is, which
 neither TLS nor ssh allow. A container removes itself when its harness ends, and the harness ends when its stdin does:
 a worker that was killed leaves nothing running.
+
+A sandbox is destroyed once its harness has ended everything in it, itself last; the daemon removes the empty container
+after that, some 100 ms later, and nobody waits for it.
 """
 
 import threading
@@ -20,6 +23,7 @@ from schemas.sandbox import Limits, ProviderName, SandboxInfo
 from services.sandboxes import image
 from services.sandboxes.contract import SandboxLost, SandboxUnavailable, carries
 from services.sandboxes.holding import HoldingProvider
+from services.sandboxes.removals import Removals
 from services.sandboxes.served import LIFE, SMALL, ServedSandbox, harness_config, whole_memory
 from services.sandboxes.wire import Wire, WireClosed, WireTimeout
 
@@ -33,6 +37,10 @@ GONE = 15.0
 GVISOR = 1024
 """More threads for gVisor: its kernel is counted with the sandbox and dies of the limit, so that the harness must be
 faster."""
+LEAVING = 1.0
+"""Seconds that the harness gets to end everything before the daemon is asked to."""
+BELIEVED = 5.0
+"""Seconds for which a check that went well isn't made again; a start finds out by itself."""
 NOBODY = 65534
 _WORKSPACE = "/workspace"
 _LIBRARIES = "/opt/site"
@@ -57,14 +65,25 @@ class DockerSandbox(ServedSandbox):
         """The container's id."""
 
     def _is_alive(self) -> bool:
-        return self._provider.running(self.container)
+        return not self._wire.hung_up()
+
+    def _leave(self) -> bool:
+        # the daemon takes some 70 ms to kill a container and to notice it, the harness less than one to end what runs
+        if not self._call.acquire(blocking=False):
+            return False
+        try:
+            return self._wire.exchange({"do": "end"}, b"", LEAVING, None)[0].get("ok") is True
+        except (WireClosed, WireTimeout):
+            return False
+        finally:
+            self._call.release()
 
     def _kill(self) -> None:
         self._provider.kill(self.container)
 
     def _remove(self) -> None:
         self._stream.close()
-        self._provider.remove(self.container)
+        self._provider.clear_away(self.container, self._info.sandbox_id)
 
     def _died_of_memory(self, before: object) -> bool:
         return self._provider.ran_out_of_memory(self.container, self._info.created)
@@ -78,12 +97,16 @@ class DockerProvider(HoldingProvider):
         self._image = image
         self._runtime = runtime
         self._local = threading.local()
+        self._checked = -BELIEVED
+        self._removals = Removals(self.remove)
 
     @property
     def name(self) -> ProviderName:
         return "docker"
 
     def check(self) -> None:
+        if time.monotonic() - self._checked < BELIEVED:
+            return
         try:
             client = self._client()
             client.ping()
@@ -101,6 +124,7 @@ class DockerProvider(HoldingProvider):
             known = ", ".join(sorted(client.info().get("Runtimes", {})))
             raise SandboxUnavailable(f"the Docker daemon has no runtime '{self._runtime}'; it has {known}")
         self._digest()
+        self._checked = time.monotonic()
 
     def image(self) -> str:
         return f"docker {self._image} {self._digest()}"
@@ -133,14 +157,13 @@ class DockerProvider(HoldingProvider):
         return str(found.id)
 
     def list(self, labels: Mapping[str, str] | None = None) -> Sequence[SandboxInfo]:
-        found = [self._info(about["Labels"]) for about in self._containers({"label": _ID})]
+        there = [about for about in self._containers({"label": _ID}) if about["Id"] not in self._removals]
+        found = [self._info(about["Labels"]) for about in there]
         return sorted((info for info in found if carries(info, labels)), key=lambda info: info.created)
 
-    def running(self, container: str) -> bool:
-        try:
-            return bool(self._client().api.inspect_container(container)["State"]["Running"])
-        except NotFound:
-            return False
+    def close(self) -> None:
+        super().close()
+        self._removals.close()
 
     def kill(self, container: str) -> None:
         """End every process of a container. Idempotent."""
@@ -164,6 +187,10 @@ class DockerProvider(HoldingProvider):
                     raise
             time.sleep(0.01)
 
+    def clear_away(self, container: str, sandbox_id: str) -> None:
+        """Have a container removed in which nothing runs any more; `close` waits for it."""
+        self._removals.add(container, sandbox_id)
+
     def ran_out_of_memory(self, container: str, since: float) -> bool:
         """Whether the kernel ended something in it for want of memory; the daemon knows after the container is gone."""
         events = self._client().events(
@@ -176,11 +203,13 @@ class DockerProvider(HoldingProvider):
 
     def _evict(self, sandbox_id: str) -> bool:
         found = self._containers({"label": f"{_ID}={sandbox_id}"})
-        for about in found:
-            self.remove(about["Id"])
-        return bool(found)
+        there = [about["Id"] for about in found if about["Id"] not in self._removals]
+        for container in there:
+            self.remove(container)
+        return bool(there)
 
     def _start(self, sandbox_id: str, limits: Limits, labels: dict[str, str]) -> DockerSandbox:
+        self._removals.wait_for(sandbox_id)  # one container of that name
         info = SandboxInfo(sandbox_id=sandbox_id, provider=self.name, labels=labels, created=time.time())
         api = self._client().api
         with ExitStack() as undo:

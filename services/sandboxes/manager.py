@@ -7,10 +7,8 @@ With `slots`, every sandbox, the stock's too, takes one of the host's for its li
 refused (SandboxesFull) and doesn't wait: who comes next is not for one process to decide.
 """
 
-import logging
 import threading
 import time
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -31,25 +29,15 @@ from services.sandboxes.contract import (
 from services.sandboxes.leased import (
     LEASE,
     OWNER,
-    STOCK,
-    Held,
     Lease,
     LeaseFile,
     is_orphan,
     this_process,
     wait_for,
 )
-from services.sandboxes.served import LIFE
 from services.sandboxes.slots import SandboxesFull, Slot, Slots
 from services.sandboxes.statefiles import StateFiles
-
-REST = 30.0
-"""Seconds until the stock is filled again after a failure."""
-LOOK = 1.0
-"""Seconds until a full host is looked at again, for a slot that another process gave back."""
-STALE = LIFE / 2
-"""Seconds in stock after which a sandbox is replaced: its remaining life must do for a try-out."""
-_log = logging.getLogger(__name__)
+from services.sandboxes.stock import Stock
 
 
 class SandboxManager:
@@ -66,16 +54,14 @@ class SandboxManager:
     ) -> None:
         self._providers = {provider.name: provider for provider in providers}
         self._files = StateFiles(state, LeaseFile)
-        self._ready = ready
         self._limits = limits or Limits()
         self._slots = slots
         self._owner = this_process()
+        self._stock = Stock(self.provider, ready, self._limits, {OWNER: self._owner}, slots)
         self._leases: dict[str, Future[Lease]] = {}
-        self._stock: list[Held] = []
-        self._change = threading.Condition()
+        self._lock = threading.RLock()
         self._closed = False
         self._makers = ThreadPoolExecutor(max_workers=16, thread_name_prefix="sandbox-maker")
-        self._filler: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -85,16 +71,12 @@ class SandboxManager:
 
     def start(self) -> None:
         """Begin to fill the stock, in the background. Idempotent; without it, the first lease does this."""
-        with self._change:
-            if self._ready and self._filler is None and not self._closed:
-                self._filler = threading.Thread(target=self._fill, name="sandbox-stock", daemon=True)
-                self._filler.start()
+        self._stock.start()
 
     @property
     def stock(self) -> Sequence[SandboxInfo]:
         """The sandboxes that are ready for a lease."""
-        with self._change:
-            return [held.sandbox.info for held in self._stock]
+        return [held.sandbox.info for held in self._stock.all()]
 
     @property
     def most(self) -> int | None:
@@ -113,7 +95,7 @@ class SandboxManager:
 
     def holds(self, sandbox_id: str) -> bool:
         """Whether this process has leased it, or is making it."""
-        with self._change:
+        with self._lock:
             return sandbox_id in self._leases
 
     def provider(self, name: ProviderName | None = None) -> SandboxProvider:
@@ -160,7 +142,7 @@ class SandboxManager:
         self.start()
         wanted = dict(labels or {})
         while True:
-            with self._change:
+            with self._lock:
                 future = self._leases.get(sandbox_id)
                 if future is None:
                     future = self._submit(sandbox_id, provider, limits or self._limits, wanted, None)
@@ -175,7 +157,7 @@ class SandboxManager:
 
         Raises SandboxLost where this process doesn't hold it, or where the new one died while starting.
         """
-        with self._change:
+        with self._lock:
             self.get(sandbox_id)
             old = self._leases[sandbox_id].result()
             self._files.remove(old.sandbox.info.sandbox_id)
@@ -212,7 +194,7 @@ class SandboxManager:
 
     def get(self, sandbox_id: str) -> Sandbox:
         """A leased sandbox. Raises SandboxLost where this process doesn't hold it."""
-        with self._change:
+        with self._lock:
             future = self._leases.get(sandbox_id)
         if future is None or not future.done() or future.exception() is not None:
             raise SandboxLost(
@@ -223,7 +205,7 @@ class SandboxManager:
     def release(self, sandbox_id: str) -> ReleaseInfo | None:
         """Destroy a leased sandbox, also one that another process left; None where there was none. Idempotent."""
         check_id(sandbox_id)
-        with self._change:
+        with self._lock:
             future = self._leases.pop(sandbox_id, None)
         if future is not None:
             try:
@@ -262,19 +244,13 @@ class SandboxManager:
 
     def close(self) -> None:
         """Destroy everything that is held, the stock included, and close the providers. Idempotent."""
-        with self._change:
+        with self._lock:
             self._closed = True
-            self._change.notify_all()
             leases, self._leases = [*self._leases.values()], {}
-        if self._filler:
-            self._filler.join()
+        self._stock.close()
         for future in leases:
             with suppress(SandboxError):
                 self._end(future.result())
-        with self._change:
-            stock, self._stock = self._stock, []
-        for held in stock:
-            held.end()
         self._makers.shutdown()
         for provider in self._providers.values():
             provider.close()
@@ -295,11 +271,11 @@ class SandboxManager:
                 instead_of.provider.destroy(instead_of.sandbox.info.sandbox_id)
             chosen = self.provider(name)
             own = dict(labels) | {LEASE: sandbox_id, OWNER: self._owner}
-            ready = self._from_stock(chosen, limits)
+            ready = self._stock.take(chosen.name, limits)
             if ready:
                 self._files.write(ready.sandbox.info.sandbox_id, LeaseFile(lease=sandbox_id, labels=own))
                 undo.close()  # it has a slot of its own
-                self._changed()
+                self._stock.look_again()
                 return Lease(ready.sandbox, chosen, ready.slot, labels, time.monotonic())
             if self._slots and slot is None:
                 slot = self._slot(sandbox_id)
@@ -316,11 +292,7 @@ class SandboxManager:
             self._bury()
             slot = self._slots.take()
         if slot is None:
-            with self._change:
-                spare = self._stock.pop(0) if self._stock else None
-            if spare:
-                spare.provider.destroy(spare.sandbox.info.sandbox_id)
-                slot = spare.slot
+            slot = self._stock.give_up_one()
         if slot is None:
             raise SandboxesFull(
                 f"no room for sandbox {sandbox_id}: this host has as many as it may have ({self._slots.most}); ask "
@@ -330,7 +302,7 @@ class SandboxManager:
 
     def _bury(self) -> None:
         """Give the slots back of leased sandboxes that have died."""
-        with self._change:
+        with self._lock:
             done = [
                 (name, future)
                 for name, future in self._leases.items()
@@ -340,52 +312,6 @@ class SandboxManager:
             lease = future.result()
             if not lease.sandbox.alive and self._forget(name, future):
                 self._end(lease)
-
-    def _from_stock(self, provider: SandboxProvider, limits: Limits) -> Held | None:
-        while True:
-            with self._change:
-                fitting = (
-                    held
-                    for held in self._stock
-                    if held.provider.name == provider.name and held.sandbox.limits == limits
-                )
-                held = next(fitting, None)
-                if held is None:
-                    return None
-                self._stock.remove(held)
-                self._change.notify_all()
-            if held.sandbox.alive and time.time() - held.sandbox.info.created < STALE:
-                return held
-            held.end()
-
-    def _fill(self) -> None:
-        """Keep the stock full, one at a time, until the manager is closed."""
-        while True:
-            with self._change:
-                self._change.wait_for(lambda: self._closed or len(self._stock) < self._ready)
-                if self._closed:
-                    return
-                slot = self._slots.take() if self._slots else None
-                if self._slots and slot is None:
-                    self._change.wait(LOOK)
-                    continue
-            try:
-                provider = self.provider()
-                sandbox = provider.create(
-                    f"stock-{uuid.uuid4().hex[:12]}",
-                    limits=self._limits,
-                    labels={STOCK: "true", OWNER: self._owner},
-                )
-            except SandboxError as error:
-                _log.warning("no sandbox could be made in advance: %s", error)
-                if slot:
-                    slot.free()
-                with self._change:
-                    self._change.wait_for(lambda: self._closed, timeout=REST)
-                continue
-            with self._change:
-                self._stock.append(Held(sandbox, provider, slot))
-                self._change.notify_all()
 
     def _release_foreign(self, sandbox_id: str) -> ReleaseInfo | None:
         for info in self._list()[0]:
@@ -413,12 +339,12 @@ class SandboxManager:
         return sorted(found.values(), key=lambda info: info.created), whole
 
     def _held(self) -> Sequence[Sandbox]:
-        with self._change:
+        with self._lock:
             done = [future for future in self._leases.values() if future.done() and not future.exception()]
-            return [held.sandbox for held in (*(future.result() for future in done), *self._stock)]
+        return [held.sandbox for held in (*(future.result() for future in done), *self._stock.all())]
 
     def _forget(self, sandbox_id: str, future: "Future[Lease]") -> bool:
-        with self._change:
+        with self._lock:
             known = self._leases.get(sandbox_id) is future
             if known:
                 del self._leases[sandbox_id]
@@ -427,12 +353,8 @@ class SandboxManager:
     def _end(self, lease: Lease) -> None:
         lease.end()
         self._files.remove(lease.sandbox.info.sandbox_id)
-        self._changed()
+        self._stock.look_again()
 
     def _discard(self, future: "Future[Lease]") -> None:
         with suppress(SandboxError):
             self._end(future.result())
-
-    def _changed(self) -> None:
-        with self._change:
-            self._change.notify_all()

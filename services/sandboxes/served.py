@@ -143,11 +143,20 @@ class ServedSandbox(ABC):
         order = {"do": "run", "argv": [*argv], "timeout": timeout, "environment": dict(env or {})}
         return self._execute(order, stdin, timeout, on_wait)[0]
 
-    def trial(self, order: TrialOrder, *, timeout: float, on_wait: OnWait | None = None) -> TrialResult:
-        run, report, whole = self._execute(
-            {"do": "trial", "timeout": timeout} | order.model_dump(), b"", timeout, on_wait
-        )
+    def trial(
+        self,
+        order: TrialOrder,
+        *,
+        timeout: float,
+        env: Mapping[str, str] | None = None,
+        on_wait: OnWait | None = None,
+    ) -> TrialResult:
+        asked = {"do": "trial", "timeout": timeout, "environment": dict(env or {})} | order.model_dump()
+        run, report, whole = self._execute(asked, b"", timeout, on_wait)
         return _trial_result(run, report, whole)
+
+    def prepare(self) -> None:
+        self._order({"do": "prepare"}, b"", FILES)
 
     def peak_memory_mb(self) -> float | None:
         return self._peak_memory_mb() or (self._largest_kb / 1024 or None)
@@ -156,7 +165,8 @@ class ServedSandbox(ABC):
         with self._end:
             if not self._ended:
                 self._ended = True
-                self._kill()
+                if not self._leave():
+                    self._kill()
                 with self._call:  # a call under way in another thread sees the stream end first
                     self._remove()
 
@@ -231,6 +241,10 @@ class ServedSandbox(ABC):
 
     def _died_of_memory(self, before: Counters) -> bool:
         return self._counters().oom_kills > before.oom_kills
+
+    def _leave(self) -> bool:
+        """Whether everything in it has ended without `_kill`."""
+        return False
 
     @abstractmethod
     def _kill(self) -> None:

@@ -41,6 +41,12 @@ class Wire:
         for end in (source, sink):
             os.set_blocking(end, False)
 
+    def hung_up(self) -> bool:
+        """Whether the other end has closed a connection that is a socket."""
+        poll = select.poll()
+        poll.register(self._source, select.POLLRDHUP)
+        return bool(poll.poll(0))
+
     def exchange(
         self, order: dict[str, Any], body: bytes, timeout: float, on_wait: Callable[[], None] | None
     ) -> tuple[dict[str, Any], bytes]:

@@ -17,18 +17,28 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import docker
 import pytest
 from backtesting.test import GOOG
 
 from schemas.sandbox import Limits, TrialOrder, TrialResult
-from services.sandboxes import Sandbox, SandboxLost, SandboxRefusal, SandboxUnavailable
-from services.sandboxes.bubblewrap import BubblewrapProvider, BubblewrapSandbox
+from services.sandboxes import (
+    Sandbox,
+    SandboxLost,
+    SandboxProvider,
+    SandboxRefusal,
+    SandboxUnavailable,
+    default_providers,
+)
+from services.sandboxes.bubblewrap import BubblewrapSandbox
+from services.sandboxes.docker import DEFAULT_IMAGE, DockerSandbox
 from tests.domain.code_corpus import HOSTILE, MALFORMED, Example
 
 LIMITS = Limits(memory_mb=384, processes=32, disk_mb=16, output_kb=256)
 SECONDS = 3.0
 """Of one trial; what never ends costs all of it."""
 SIDE_BY_SIDE = 3
+OWN = {"contained": str(os.getpid())}
 BARS = GOOG.iloc[:40]
 DATA = BARS.to_csv(index_label="Date", date_format="%Y-%m-%dT%H:%M:%SZ").encode()
 
@@ -81,9 +91,9 @@ def canary() -> Iterator[Canary]:
     made.close()
 
 
-@pytest.fixture
-def provider(tmp_path: Path) -> Iterator[BubblewrapProvider]:
-    made = BubblewrapProvider(tmp_path / "state")
+@pytest.fixture(params=["bubblewrap", pytest.param("docker", marks=pytest.mark.docker)])
+def provider(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SandboxProvider]:
+    (made,) = default_providers(tmp_path / "state", order=[request.param], image=DEFAULT_IMAGE)
     try:
         made.check()
     except SandboxUnavailable as error:
@@ -103,7 +113,13 @@ class Told:
     replaced: int = 0
 
 
-def children_of(pid: int) -> list[int]:
+def children_in(sandbox: Sandbox) -> list[int]:
+    """What runs beside the harness, as the host numbers it."""
+    if isinstance(sandbox, BubblewrapSandbox):
+        pid = sandbox.pid
+    else:
+        assert isinstance(sandbox, DockerSandbox)
+        pid = docker.from_env().api.inspect_container(sandbox.container)["State"]["Pid"]
     tasks = Path(f"/proc/{pid}/task")
     return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
 
@@ -111,19 +127,18 @@ def children_of(pid: int) -> list[int]:
 class Runner:
     """One sandbox after another: a new one wherever the last was taken down."""
 
-    def __init__(self, provider: BubblewrapProvider, canary: Canary, number: int, told: Told) -> None:
+    def __init__(self, provider: SandboxProvider, canary: Canary, number: int, told: Told) -> None:
         self._provider, self._canary, self._told = provider, canary, told
         self._name = f"contained-{os.getpid()}-{number}"
         self._sandbox: Sandbox | None = None
 
     def try_out(self, example: Example) -> None:
-        sandbox = self._sandbox = self._sandbox or self._provider.create(self._name, limits=LIMITS, labels={})
-        assert isinstance(sandbox, BubblewrapSandbox)
+        sandbox = self._sandbox = self._sandbox or self._create()
         try:
             result = self._trial(sandbox, example)
             shown = result.model_dump_json() + self._outputs(sandbox)
             self._told.ends[example.name] = end_of(result)
-            if sandbox.alive and (left := children_of(sandbox.pid)):
+            if sandbox.alive and (left := children_in(sandbox)):
                 self._told.problems.append(f"{example.name}: processes {left} are left")
         except SandboxLost:
             shown = ""
@@ -132,6 +147,11 @@ class Runner:
         if not sandbox.alive or self._is_marked(sandbox):
             self.end()
             self._told.replaced += 1
+
+    def _create(self) -> Sandbox:
+        sandbox = self._provider.create(self._name, limits=LIMITS, labels=OWN)
+        sandbox.prepare()
+        return sandbox
 
     def _trial(self, sandbox: Sandbox, example: Example) -> TrialResult:
         sandbox.put({"strategy.py": self._canary.aim(example.code), "data.csv": DATA})
@@ -162,7 +182,7 @@ def end_of(result: TrialResult) -> str:
     return result.error.type if result.error else "trades"
 
 
-def run_all(examples: list[Example], provider: BubblewrapProvider, canary: Canary) -> Told:
+def run_all(examples: list[Example], provider: SandboxProvider, canary: Canary) -> Told:
     told, waiting = Told(), queue.SimpleQueue[Example]()
     for example in examples:
         waiting.put(example)
@@ -184,12 +204,12 @@ def run_all(examples: list[Example], provider: BubblewrapProvider, canary: Canar
 
 @pytest.mark.timeout(180)
 def test_every_hostile_file_is_contained_without_the_policy(
-    provider: BubblewrapProvider, canary: Canary
+    provider: SandboxProvider, canary: Canary
 ) -> None:
     told = run_all(HOSTILE + MALFORMED, provider, canary)
     assert told.problems == []
     assert len(told.ends) == len(HOSTILE) + len(MALFORMED)
-    assert provider.list() == []
+    assert provider.list(OWN) == []
     # each came as far as it wanted to: to the wall, and not only to a slip of its own
     slow = ("Timeout", "OutOfMemory")
     unlike = {

@@ -97,8 +97,16 @@ async def test_after_terminate_and_only_what_is_not_open(here: Site) -> None:
         assert row is not None
         assert (row.status, row.reason) == (ExperimentStatus.FAILED, "terminated")
         assert row.closed is not None
-        last = here.records.audit(experiment=name)[-1]
-        assert (last.event, last.actor) == ("swept", "sweep")
+        swept = [
+            (row.event, row.actor) for row in here.records.audit(experiment=name) if row.actor == "sweep"
+        ]
+        end = [("sandbox_cleaned_up", "sweep")] if name == "cut-trying" else []
+        assert swept == [("swept", "sweep"), *end]  # the run ended before its sandbox did
+    *_, end_of_it = here.records.sandboxes("cut-trying")
+    assert (end_of_it.event, end_of_it.reason) == ("cleaned_up", "swept: its run has ended (terminated)")
+    assert end_of_it.sandbox_id == "cut-trying.1"
+    assert end_of_it.seconds
+    assert [row.event for row in here.records.sandboxes("cut-waiting")].count("cleaned_up") == 1
     again = await sweep(here, "again")
     assert again.removed == []
     metadata = await here.client.get_workflow_handle(f"{here.queue}-sweep").query(

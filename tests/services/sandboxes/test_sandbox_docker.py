@@ -1,19 +1,25 @@
 """What only Docker has: containers that end with their owner, and refusals of its own."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import docker
 import pytest
 
 from schemas.sandbox import Limits
-from services.sandboxes import SandboxUnavailable
+from services.sandboxes import SandboxLost, SandboxManager, SandboxUnavailable
 from services.sandboxes.docker import DEFAULT_IMAGE, DockerProvider, DockerSandbox
+from services.sandboxes.leased import OWNER as OWNER_LABEL
+from services.sandboxes.leased import this_process
+from services.sandboxes.statefiles import process_start
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(90)]
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,6 +45,13 @@ def provider() -> Iterator[DockerProvider]:
         pytest.skip(str(error))
     yield made
     made.close()
+
+
+def wait_until_gone(container: str) -> None:
+    deadline = time.monotonic() + 20
+    while docker.from_env().api.containers(all=True, filters={"id": container}):
+        assert time.monotonic() < deadline, "an ended container was never removed"
+        time.sleep(0.02)
 
 
 def test_a_killed_owner_leaves_no_container(provider: DockerProvider) -> None:
@@ -76,8 +89,7 @@ def test_the_container_is_locked_down(provider: DockerProvider) -> None:
     assert (config["User"], config["OpenStdin"], config["StdinOnce"]) == ("65534:65534", True, True)
     assert host["LogConfig"]["Type"] == "none"
     provider.destroy(name)
-    with pytest.raises(docker.errors.NotFound):
-        docker.from_env().api.inspect_container(sandbox.container)
+    wait_until_gone(sandbox.container)
 
 
 def test_what_is_missing_is_named(provider: DockerProvider, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,3 +145,102 @@ def test_a_tag_that_is_moved_changes_nothing(provider: DockerProvider) -> None:
         client.images.remove(tag, noprune=True)
     with pytest.raises(SandboxUnavailable, match="is not there"):
         by_tag.create("never", limits=Limits(), labels={})
+
+
+@pytest.mark.parametrize("state", ["created", "exited"])
+def test_a_container_that_runs_no_more_is_listed_and_swept(
+    provider: DockerProvider, tmp_path: Path, state: str
+) -> None:
+    """As after a crash between two calls, or of the daemon: it was never started, or nobody removed it at its end."""
+    with subprocess.Popen(["true"]) as ended:
+        start = process_start(ended.pid)
+    own = f"dead-{uuid.uuid4().hex[:8]}"
+    owners = {own: f"{socket.gethostname()}:{ended.pid}:{start}", f"{own}-kept": this_process()}
+    api = docker.from_env().api
+    made = {}
+    for name, owner in owners.items():
+        labels = {"genesis.sandbox": name, "genesis.created": "1.5", f"genesis.label.{OWNER_LABEL}": owner}
+        labels["genesis.label.test"] = own
+        made[name] = api.create_container(DEFAULT_IMAGE, ["{"], labels=labels, network_disabled=True)["Id"]
+        if state == "exited":
+            api.start(made[name])  # its argument is no configuration: it ends at once
+            api.wait(made[name])
+    try:
+        assert {
+            about["State"]
+            for about in api.containers(all=True, filters={"label": f"genesis.label.test={own}"})
+        } == {state}
+        assert {info.sandbox_id for info in provider.list({"test": own})} == {*owners}
+        manager = SandboxManager([provider], tmp_path, ready=0)
+        assert own in {info.sandbox_id for info in manager.cleanup()}
+        assert [info.sandbox_id for info in provider.list({"test": own})] == [f"{own}-kept"]
+        with pytest.raises(docker.errors.NotFound):
+            api.inspect_container(made[own])
+        assert provider.destroy(f"{own}-kept")
+        assert not provider.destroy(f"{own}-kept")
+    finally:
+        for container in made.values():
+            with suppress(docker.errors.NotFound):
+                api.remove_container(container, force=True)
+
+
+def test_a_destroyed_name_is_free_and_not_listed(provider: DockerProvider) -> None:
+    """Though the daemon takes its time to remove the container."""
+    name = f"again-{uuid.uuid4().hex[:8]}"
+    containers = []
+    for _ in range(3):
+        sandbox = provider.create(name, limits=Limits(), labels={"again": name})
+        assert isinstance(sandbox, DockerSandbox)
+        pid = docker.from_env().api.inspect_container(sandbox.container)["State"]["Pid"]
+        containers.append(sandbox.container)
+        assert sandbox.run(["sh", "-c", "sleep 300 & echo up"], timeout=20).stdout == "up\n"
+        assert provider.destroy(name)
+        assert process_start(pid) is None or inside(pid) == []
+        assert not sandbox.alive
+        assert provider.list({"again": name}) == []
+        assert not provider.destroy(name)
+    for container in containers:
+        wait_until_gone(container)
+
+
+def inside(pid: int) -> list[str]:
+    """The children of a container's first process."""
+    with suppress(OSError):
+        return [
+            child
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
+    return []
+
+
+@pytest.mark.usefixtures("provider")  # for its check
+def test_close_waits_for_what_is_being_removed() -> None:
+    provider = DockerProvider()
+    names = [f"closing-{uuid.uuid4().hex[:8]}" for _ in range(3)]
+    containers = []
+    for name in names:
+        sandbox = provider.create(name, limits=Limits(), labels={})
+        assert isinstance(sandbox, DockerSandbox)
+        containers.append(sandbox.container)
+    provider.destroy(names[0])
+    provider.close()
+    assert [docker.from_env().api.containers(all=True, filters={"id": one}) for one in containers] == [
+        [],
+        [],
+        [],
+    ]
+
+
+def test_one_that_is_busy_is_destroyed_all_the_same(provider: DockerProvider) -> None:
+    """Its harness takes no order while it carries out another: the daemon ends it."""
+    name = f"busy-{uuid.uuid4().hex[:8]}"
+    sandbox = provider.create(name, limits=Limits(), labels={})
+    assert isinstance(sandbox, DockerSandbox)
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(sandbox.run, ["sleep", "300"], timeout=400)
+        time.sleep(0.3)
+        assert provider.destroy(name)
+        with pytest.raises(SandboxLost):
+            call.result(timeout=10)
+    wait_until_gone(sandbox.container)

@@ -1,5 +1,7 @@
 """Leases: idempotent, single use, from a stock where that fits, and released by whoever finds them."""
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +22,7 @@ from services.sandboxes import (
     default_providers,
 )
 from services.sandboxes.bubblewrap import BubblewrapProvider, BubblewrapSandbox
+from services.sandboxes.stock import PAUSE
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -267,3 +270,41 @@ def test_a_renewal_that_fails_gives_the_slot_back(tmp_path: Path) -> None:
         with pytest.raises(SandboxLost, match="not held"):
             manager.renew("e1.1")
         assert (manager.room(), manager.list()) == (1, [])
+
+
+def test_the_stock_is_prepared_and_makes_room_for_what_was_leased(manager: SandboxManager) -> None:
+    wait_for_stock(manager)
+    began = time.monotonic()
+    sandbox = manager.lease("e1.1")
+    assert isinstance(sandbox, BubblewrapSandbox)
+    assert len(Path(f"/proc/{sandbox.pid}/task/{sandbox.pid}/children").read_text().split()) == 1
+    while not manager.stock:
+        time.sleep(0.005)
+    assert (
+        manager.list({"genesis.stock": "true"})[0].created - time.time() + time.monotonic() >= began + PAUSE
+    )
+
+
+class Breaking(BubblewrapProvider):
+    """The first sandbox dies as soon as it serves."""
+
+    broken = 0
+
+    def _start(self, sandbox_id: str, limits: Limits, labels: dict[str, str]) -> BubblewrapSandbox:
+        sandbox = super()._start(sandbox_id, limits, labels)
+        if not self.broken:
+            self.broken = sandbox.pid
+            os.kill(sandbox.pid, signal.SIGKILL)
+        return sandbox
+
+
+def test_a_sandbox_that_dies_before_it_is_in_stock_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.sandboxes.stock.REST", 0.01)
+    provider = Breaking(tmp_path / "b")
+    with SandboxManager([provider], tmp_path / "l", ready=1, slots=Slots(tmp_path / "s", 1)) as manager:
+        wait_for_stock(manager)
+        assert provider.broken
+        assert manager.room() == 1  # its slot was given back
+        assert len(provider.list()) == len([*(tmp_path / "b").glob("*.json")]) == 1

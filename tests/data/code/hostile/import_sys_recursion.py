@@ -9,7 +9,7 @@ class Hostile(Strategy):
     def init(self):
         sys.setrecursionlimit(10**9)
         deep = []
-        for _ in range(10_000_000):
+        for _ in range(2_000_000):
             deep = [deep]
         print(repr(deep))
 
