@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from schemas.base import Shape
-from schemas.definition import Name, StrategyDefinition
+from schemas.definition import Name
+from schemas.usage import Usage
 
 Source = Annotated[str, Field(min_length=1, max_length=400_000)]
 Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
@@ -31,6 +32,10 @@ class GeneratedCode(Shape):
     dependencies: list[str] = []
     files: dict[str, str] = {}
     metadata: dict[str, str] = {}
+    usage: Usage | None = None
+    """What it cost to write; None where no model was asked."""
+    prompt: Digest | None = None
+    """Of the prompt files that a model was asked with."""
 
 
 class CodeChange(Shape):
@@ -44,6 +49,8 @@ class FixedCode(Shape):
     fixed_code: Source
     explanation: str
     changes: list[CodeChange] = []
+    usage: Usage | None = None
+    prompt: Digest | None = None
 
 
 class Severity(StrEnum):
@@ -64,20 +71,3 @@ class Finding(Shape):
 
     def __str__(self) -> str:
         return f"{self.line}:{self.column}: {self.severity} {self.rule}: {self.message}"
-
-
-class GenerateOrder(Shape):
-    """What an engine is asked for."""
-
-    experiment_id: str
-    definition: StrategyDefinition
-
-
-class FixOrder(Shape):
-    """What an engine is asked to repair: its last code and what the gates found."""
-
-    experiment_id: str
-    definition: StrategyDefinition
-    attempt: Annotated[int, Field(ge=1)]
-    code: GeneratedCode
-    failures: list[str]

@@ -1,10 +1,16 @@
-"""The engine's contract, which the rule compiler implements and models will."""
+"""The engine's contract, which the rule compiler and the models implement, and how engines are found by name."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from schemas.code import FixedCode, FixOrder, GeneratedCode, GenerateOrder
+from schemas.code import FixedCode, GeneratedCode
+from schemas.orders import FixOrder, GenerateOrder
+from schemas.usage import Usage
+from services.calls.purse import NoPurse, Purse
+
+OnWait = Callable[[], None]
+"""Called about once a second while an engine waits for others; what it raises ends the waiting."""
 
 
 class EngineError(Exception):
@@ -12,7 +18,19 @@ class EngineError(Exception):
 
 
 class CannotFix(EngineError):
-    """The engine has no other code to offer: an expected outcome, which ends the fixing."""
+    """The engine has no other code to offer: an expected outcome, which ends the fixing. `usage` is what was asked."""
+
+    def __init__(self, message: str, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class EngineBusy(Exception):
+    """The engine couldn't answer now, and may later. `retry_after` is in seconds, where the engine says so."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Engine(Protocol):
@@ -32,19 +50,44 @@ class Engine(Protocol):
         """Raises CannotFix where there is nothing else to try."""
 
 
-class Engines:
-    """The engines of this worker, by name."""
+EngineMaker = Callable[[str, OnWait, Purse], Engine]
+"""Makes the engine of a name such as `openai:gpt-5`, for one step; raises EngineError where the name or a setting won't
+do."""
 
-    def __init__(self, engines: Iterable[Engine]) -> None:
+
+def _nothing() -> None:
+    pass
+
+
+class Engines:
+    """The engines of this worker: some by name, others made for any name with their prefix (`prefix:…`)."""
+
+    def __init__(self, engines: Iterable[Engine], makers: Mapping[str, EngineMaker] | None = None) -> None:
         self._engines = {engine.name: engine for engine in engines}
+        self._makers = dict(makers or {})
 
     @property
     def names(self) -> list[str]:
-        return sorted(self._engines)
+        """Sorted; `prefix:…` stands for any name that begins so."""
+        return sorted([*self._engines, *(f"{prefix}:…" for prefix in self._makers)])
 
-    def get(self, name: str) -> Engine:
+    def get(self, name: str, on_wait: OnWait = _nothing, purse: Purse | None = None) -> Engine:
+        """The engine of that name, for one step, whose calls `purse` pays. Raises EngineError where there is none."""
         if name in self._engines:
             return self._engines[name]
-        near = difflib.get_close_matches(name, self.names, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise EngineError(f"there is no engine '{name}'; this worker has: {', '.join(self.names)}{hint}")
+        prefix, colon, rest = name.partition(":")
+        if colon and prefix in self._makers:
+            return self._makers[prefix](name, on_wait, purse or NoPurse())
+        raise EngineError(
+            f"there is no engine {name!r:.200}; this worker has: {', '.join(self.names)}{self._hint(prefix, rest)}"
+        )
+
+    def _hint(self, prefix: str, rest: str) -> str:
+        near = difflib.get_close_matches(prefix, [*self._engines, *self._makers], n=1)
+        if not near:
+            return ""
+        return (
+            f"; did you mean {near[0]}:{rest or '…'}?"
+            if near[0] in self._makers
+            else f"; did you mean {near[0]}?"
+        )

@@ -2,7 +2,8 @@
 
 from domain.compiler import compile_strategy
 from domain.definitions import read_rulebook
-from schemas.code import FixedCode, FixOrder, GeneratedCode, GenerateOrder
+from schemas.code import FixedCode, GeneratedCode
+from schemas.orders import FixOrder, GenerateOrder
 from services.engines.contract import CannotFix
 
 

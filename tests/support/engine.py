@@ -2,13 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-from schemas.code import CodeChange, FixedCode, FixOrder, GeneratedCode, GenerateOrder
+from schemas.code import CodeChange, FixedCode, GeneratedCode
+from schemas.orders import FixOrder, GenerateOrder
 from services.engines import CannotFix
 
 
 class ScriptedEngine:
-    """Reads `{"entrypoint": …, "answers": [code, …]}`: the first is generated, each fix gives the next one."""
+    """Reads `{"entrypoint": …, "answers": [code, …]}`: the first is generated, each fix gives the next one.
+
+    `candidates` may hold other answers for a candidate, by its number.
+    """
 
     name = "scripted"
 
@@ -17,10 +22,10 @@ class ScriptedEngine:
 
     def generate(self, order: GenerateOrder) -> GeneratedCode:
         script = json.loads(self._script.read_text())
-        return GeneratedCode(code=script["answers"][0], entrypoint=script["entrypoint"])
+        return GeneratedCode(code=_answers(script, order.candidate)[0], entrypoint=script["entrypoint"])
 
     def fix(self, order: FixOrder) -> FixedCode:
-        answers = json.loads(self._script.read_text())["answers"]
+        answers = _answers(json.loads(self._script.read_text()), order.candidate)
         if order.attempt >= len(answers):
             raise CannotFix(f"the script has {len(answers)} answers, and none is left")
         change = CodeChange(line=1, before="", after="", reason=order.failures[0])
@@ -29,3 +34,9 @@ class ScriptedEngine:
             explanation=f"answer {order.attempt + 1} of the script",
             changes=[change],
         )
+
+
+def _answers(script: dict[str, Any], candidate: int) -> list[str]:
+    answers = script.get("candidates", {}).get(str(candidate), script["answers"])
+    assert isinstance(answers, list)
+    return answers

@@ -3,7 +3,7 @@
 import json
 
 from domain.definitions import read_rulebook
-from schemas.code import GenerateOrder
+from schemas.orders import GenerateOrder
 from services.definitions import load_definition
 from services.engines import OfflineEngine
 from tests.support.site import ROOT
