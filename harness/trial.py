@@ -33,6 +33,7 @@ def run_trial(
 ) -> int:
     """The child's exit code: 0 where trades were reported, 1 where an error was."""
     reporter = Reporter(report)
+    os.environ.update(order["environment"])  # secrets: of this process only
     # a fork inherits numpy's random state (random reseeds itself): without this, every trial would draw the same
     np.random.seed()
     sys.path.append(os.getcwd())
