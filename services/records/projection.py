@@ -123,7 +123,7 @@ def _note(experiment: Experiment, event: Event) -> None:
         experiment.reason = str(data["reason"])
     if event.event == "recommended":
         experiment.verdict = _text(data, "verdict")
-    elif event.event == "gates_judged":
+    elif event.event in ("gates_judged", "candidate_chosen"):
         experiment.judged_commit = _text(data, "commit")
     elif event.event == "merged":
         experiment.merged_commit = _text(data, "commit")

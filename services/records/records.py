@@ -290,14 +290,19 @@ def lease_hosts_query(kind: str, since: datetime) -> SelectOfScalar[str]:
 
 
 def _rows(session: Session, query: SelectOfScalar[Experiment]) -> list[ExperimentRow]:
-    """Experiments with the metrics of their last attempt."""
+    """Experiments with the metrics of the commit that was judged last, or was chosen of several."""
     found = session.exec(query).all()
-    ids = [row.experiment_id for row in found]
+    judged = {row.experiment_id: row.judged_commit for row in found}
+    ids = [*judged]
     metrics: dict[str, dict[str, Any]] = {}
     for start in range(0, len(ids), _CHUNK):
         chunk = ids[start : start + _CHUNK]
         attempts = select(Metric).where(col(Metric.experiment_id).in_(chunk)).order_by(col(Metric.attempt))
-        metrics |= {row.experiment_id: row.data for row in session.exec(attempts)}
+        metrics |= {
+            row.experiment_id: row.data
+            for row in session.exec(attempts)
+            if row.commit == judged[row.experiment_id]
+        }
     return [
         ExperimentRow.model_validate({**row.model_dump(), "metrics": metrics.get(row.experiment_id, {})})
         for row in found

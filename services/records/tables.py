@@ -3,7 +3,7 @@
 Names and types here and in migrations/ must agree; a test compares them.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Index
@@ -131,3 +131,31 @@ class Lease(SQLModel, table=True):
     created: datetime = Field(sa_type=UtcDateTime)
     expires: datetime = Field(sa_type=UtcDateTime)
     released: datetime | None = Field(sa_type=UtcDateTime)
+
+
+class Spending(SQLModel, table=True):
+    """One call of a model: reserved before it, settled after it. `services/budget.py` writes it."""
+
+    __tablename__ = "spending"
+    __table_args__ = (
+        Index("ix_spending_state", "state", "experiment_id"),
+        Index("ix_spending_day", "day", "state"),
+    )
+
+    key: str = Field(primary_key=True)
+    engine: str = Field(primary_key=True)
+    """Candidates may ask several engines under the same key."""
+    number: int = Field(primary_key=True)
+    """Counts the payments under one key, from 1: the same step may come to ask something else."""
+    experiment_id: str
+    day: date
+    """In UTC, when it was reserved."""
+    state: str
+    """reserved, settled or released."""
+    tokens: int = Field(sa_type=BigInteger)
+    nano_usd: int = Field(sa_type=BigInteger)
+    """Billionths of a dollar; 0 where the price is unknown."""
+    calls: int = Field(sa_type=BigInteger)
+    unpriced: int = Field(sa_type=BigInteger)
+    """How many of the calls have an unknown price."""
+    at: datetime = Field(sa_type=UtcDateTime)

@@ -38,7 +38,8 @@ def test_migrations_and_tables_agree(path: Path) -> None:
     with records._database.engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, SQLModel.metadata) == []
-    assert set(SQLModel.metadata.tables) >= {"experiments", "metrics", "sandbox_history", "audit", "leases"}
+    named = {"experiments", "metrics", "sandbox_history", "audit", "leases", "spending"}
+    assert set(SQLModel.metadata.tables) >= named
     assert tables.Audit.metadata is SQLModel.metadata
 
 
@@ -63,7 +64,11 @@ def test_migrations_go_back_and_forth(path: Path) -> None:
 
 def test_revisions_are_numbered() -> None:
     folder = Path(migrations.__file__).parent / "versions"
-    assert sorted(file.name for file in folder.glob("0*.py")) == ["0001_records.py", "0002_audit_chain.py"]
+    assert sorted(file.name for file in folder.glob("0*.py")) == [
+        "0001_records.py",
+        "0002_audit_chain.py",
+        "0003_spending.py",
+    ]
 
 
 def test_eight_processes_migrate_at_once(path: Path) -> None:
@@ -75,7 +80,7 @@ def test_eight_processes_migrate_at_once(path: Path) -> None:
         process.join(100)
     assert [process.exitcode for process in processes] == [0] * 8
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 

@@ -1,0 +1,191 @@
+"""`starter.py budget`: what is on the accounts, and a change of a run that waits."""
+
+import os
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from schemas.budget import Budget
+from schemas.experiment import ExperimentStatus
+from schemas.models import CallKey
+from schemas.records import Event
+from schemas.usage import Usage
+from services.budget import Budgets
+from services.records import Records
+from services.settings import Settings
+from tests.cli.conftest import Command
+from tests.cli.door import starter, worker
+
+pytestmark = pytest.mark.timeout(180)
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _one_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Midnight mustn't fall between a call and its account."""
+    monkeypatch.setattr("services.budget._utc_now", lambda: START)
+
+
+@pytest.fixture
+def records(home: Path) -> Records:
+    found = Records(Settings().records_url)
+    found.migrate()
+    return found
+
+
+def tell(
+    records: Records, number: int, event: str, status: ExperimentStatus | None = None, **data: object
+) -> None:
+    known = {
+        **dict.fromkeys(("definition_sha256", "data_sha256"), "d" * 64),
+        "strategy": "Alpha",
+        "data_name": "GOOG",
+        "engine": "openai:gpt-5",
+        "approval": "auto",
+    }
+    records.write(
+        [
+            Event(
+                event_id=f"exp-1#{number}",
+                experiment_id="exp-1",
+                sequence=number,
+                at=START,
+                event=event,
+                status=status,
+                data=(known | {"requested_by": "ada"} if number == 0 else {}) | data,
+            )
+        ]
+    )
+
+
+def spend(usd: float | None, attempt: int, *, settled: bool = True) -> None:
+    budgets = Budgets(Settings().records_url)
+    purse = budgets.purse("exp-1", Budget(), "openai:gpt-5")
+    key = CallKey(experiment_id="exp-1", step="fix", attempt=attempt, ask=1)
+    used = Usage(calls=1, input_tokens=1000, output_tokens=200, usd=usd)
+    purse.reserve(key, used)
+    if settled:
+        purse.settle(key, used)
+    budgets.close()
+
+
+def cells(text: str, row: str) -> list[str]:
+    (found,) = [line for line in text.splitlines() if line.startswith(row)]
+    return found.removeprefix(row).split()
+
+
+def test_a_day_without_calls(command: Command) -> None:
+    told = command("budget")
+    assert told.code == 0, told.said
+    assert "day (UTC) 2026-01-01" in told.stdout
+    assert cells(told.stdout, "US dollars") == ["none", "$0.00", "$0.00", "–"]
+
+
+def test_what_a_day_has_used_beside_its_limits(
+    command: Command, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENESIS_BUDGET_DAY_USD", "2.5")
+    monkeypatch.setenv("GENESIS_BUDGET_DAY_TOKENS", "2000")
+    spend(0.0125, 1)
+    spend(0.5, 2, settled=False)
+    told = command("budget").stdout
+    assert cells(told, "US dollars") == ["$2.50", "$0.0125", "$0.50", "$1.9875"]
+    assert cells(told, "tokens") == ["2,000", "1,200", "1,200", "0"]
+    assert cells(told, "calls") == ["none", "1", "1", "–"]
+    found = command("budget", "--json").json
+    assert found.pop("day") == "2026-01-01"
+    assert found == {
+        "limit": {"usd": 2.5, "tokens": 2000, "calls": None},
+        "spent": {"usd": 0.0125, "tokens": 1200, "calls": 1},
+        "reserved": {"usd": 0.5, "tokens": 1200, "calls": 1},
+        "left": {"usd": 1.9875, "tokens": 0, "calls": None},
+        "unknown_usd_calls": 0,
+    }
+
+
+def test_an_experiment_s_limits_are_those_on_record(command: Command, records: Records) -> None:
+    tell(records, 0, "experiment_opened", ExperimentStatus.RUNNING)
+    spend(0.25, 1)
+    spend(None, 2)
+    told = command("budget", "exp")
+    assert cells(told.stdout, "US dollars") == ["unknown", "$0.25", "$0.00", "–"]
+    assert "the price of 1 call is unknown" in told.stderr
+    assert command("budget", "exp-1", "--json").json["limit"] is None
+    tell(records, 1, "budget_changed", budget={"usd": 1.0})
+    tell(records, 2, "budget_changed", budget={"usd": 2.0, "calls": 2})
+    told = command("budget", "exp-1")
+    assert "experiment exp-1" in told.stdout
+    assert cells(told.stdout, "US dollars") == ["$2.00", "$0.25", "$0.00", "$1.75"]
+    assert cells(told.stdout, "calls") == ["2", "2", "0", "0"]
+    found = command("budget", "exp-1", "--json").json
+    assert (found["experiment_id"], found["unknown_usd_calls"]) == ("exp-1", 1)
+    assert found["left"] == {"usd": 1.75, "tokens": None, "calls": 0}
+
+
+def test_the_budget_that_it_was_opened_with(command: Command, records: Records) -> None:
+    tell(records, 0, "experiment_opened", ExperimentStatus.RUNNING, budget={"tokens": 5000})
+    assert cells(command("budget", "exp-1").stdout, "tokens") == ["5,000", "0", "0", "5,000"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--usd", "nan"),
+        ("--usd", "-1"),
+        ("--usd", "much"),
+        ("--usd", ""),
+        ("--usd", "1e300"),
+        ("--tokens", "1.5"),
+        ("--tokens", "-1"),
+        ("--calls", "9" * 5000),
+        ("--calls", "∞\x1b[31m"),
+    ],
+)
+def test_what_is_no_limit(command: Command, option: str, value: str) -> None:
+    told = command("budget", "exp-1", f"{option}={value}", "--json")
+    assert told.code == 2, told.said
+    assert told.json["error"].startswith(f"{option}: ")
+    assert told.json["error"].endswith("write a number, or none for no limit")
+    assert len(told.json["error"]) < 300
+    assert "\x1b" not in told.stderr
+
+
+def test_what_can_not_be_changed(command: Command, records: Records) -> None:
+    unknown = command("budget", "nothing", "--usd", "5")
+    assert (unknown.code, "there is no experiment 'nothing' on record" in unknown.stderr) == (2, True)
+    day = command("budget", "--usd", "5")
+    assert (day.code, "settings of the workers: GENESIS_BUDGET_DAY_USD" in day.stderr) == (2, True), day.said
+    tell(records, 0, "experiment_opened", ExperimentStatus.RUNNING)
+    tell(records, 1, "cancelled", ExperimentStatus.CANCELLED)
+    tell(records, 2, "experiment_closed")
+    ended = command("budget", "exp-1", "--calls", "5", "--json")
+    assert ended.code == 2
+    assert ended.json["error"] == "refused: exp-1 has ended (cancelled); nothing was changed"
+
+
+@pytest.mark.server
+def test_the_budget_of_a_run_that_waits_is_changed(temporal_address: str, tmp_path: Path) -> None:
+    where = {"TEMPORAL_ADDRESS": temporal_address, "GENESIS_TASK_QUEUE": f"budget-{os.getpid()}"}
+    call = partial(starter, tmp_path / "home", **where)
+    name = f"spender-{os.getpid()}"
+    with worker(tmp_path / "home", **where):
+        waiting = call("--strategy", "RSI_Reversal", "--approval", "manual", "--id", name)
+        assert waiting.code == 3, waiting.said
+        changed = call("budget", name, "--usd", "5", "--calls", "3", "--json")
+        assert changed.code == 0, changed.said
+        assert changed.json["limit"] == {"usd": 5.0, "tokens": None, "calls": 3}
+        again = call("budget", name, "--calls", "none", "--tokens", "9000")
+        assert cells(again.stdout, "US dollars") == ["$5.00", "$0.00", "$0.00", "$5.00"], again.said
+        assert cells(again.stdout, "tokens") == ["9,000", "0", "0", "9,000"]
+        assert cells(again.stdout, "calls") == ["none", "0", "0", "–"]
+    alone = call("budget", name, "--usd", "6")
+    assert alone.code == 2, alone.said
+    assert f"nobody serves {name} now" in alone.stderr
+    assert call("budget", name, "--json").json["limit"] == {"usd": 5.0, "tokens": 9000, "calls": None}
+    with worker(tmp_path / "home", **where):
+        assert call("reject", name).code == 0
+    late = call("budget", name, "--usd", "6")
+    assert (late.code, "has ended (rolled_back)" in late.stderr) == (2, True), late.said
