@@ -92,8 +92,15 @@ def read_rulebook(definition: StrategyDefinition) -> Rulebook:
 
 
 def definition_digest(definition: StrategyDefinition) -> str:
-    """SHA-256 of the definition as canonical JSON: keys sorted, no whitespace, defaults written out."""
+    """SHA-256 of the definition as canonical JSON: keys sorted, no whitespace, defaults written out.
+
+    What was added later, a threshold and secrets, is left out where it isn't set, so that digests stay as they were.
+    """
     data = definition.model_dump(mode="json")
+    if definition.thresholds.min_deflated_sharpe is None:
+        del data["thresholds"]["min_deflated_sharpe"]
+    if not definition.secrets:
+        del data["secrets"]
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

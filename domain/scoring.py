@@ -258,12 +258,23 @@ def compute_metrics(trades: Sequence[Trade], bars: pd.DataFrame, costs: Costs) -
     )
 
 
+def period_returns(equity: Values) -> Values:
+    """From close to close, as shares, for as long as there was something left."""
+    alive = equity[:-1] > 0
+    returns: Values = equity[1:][alive] / equity[:-1][alive] - 1
+    return returns
+
+
+def annual_sharpe(equity: Values, years: float) -> float | None:
+    """As in `compute_metrics`, of an account's values at closes that lie `years` apart."""
+    return _risk(equity, years)["sharpe"]
+
+
 def _risk(equity: Values, years: float) -> dict[str, float | None]:
     unknown: dict[str, float | None] = {"volatility_pct": None, "sharpe": None, "sortino": None}
-    alive = equity[:-1] > 0
-    if years <= 0 or alive.sum() < 2:
+    returns = period_returns(equity)
+    if years <= 0 or len(returns) < 2:
         return unknown
-    returns = equity[1:][alive] / equity[:-1][alive] - 1
     per_year = (len(equity) - 1) / years
     spread, below = float(returns.std(ddof=1)), math.sqrt(float(np.mean(np.minimum(returns, 0) ** 2)))
     mean = float(returns.mean())
@@ -287,12 +298,12 @@ def _longest(flags: Values) -> int:
     return longest
 
 
-def exposure(trades: Sequence[Trade], count: int) -> float:
-    """Share of bars on which a position was held, entry and exit bar included."""
+def exposure(trades: Sequence[Trade], count: int, first: int = 0, end: int | None = None) -> float:
+    """Share of bars, from `first` to before `end`, on which a position was held, entry and exit bar included."""
     exposed = np.zeros(count, dtype=bool)
     for trade in trades:
         exposed[trade.entry_bar : trade.exit_bar + 1] = True
-    return float(exposed.mean())
+    return float(exposed[first:end].mean())
 
 
 def _profit_factor(returns: Values) -> float | None:

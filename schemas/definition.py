@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from schemas.base import Shape
+from schemas.secrets import SecretName
 
 SCHEMA_VERSION: Final = "2.0"
 
@@ -164,6 +165,8 @@ class Thresholds(Shape):
     max_drawdown: Annotated[float, Field(gt=0, le=100)] | None = None
     """Worst drawdown allowed, in percent, as a positive number."""
     min_sharpe: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    min_deflated_sharpe: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Least probability that the true Sharpe ratio is above 0, given how often was tried (docs/verdict.md)."""
 
 
 class StrategyDefinition(Shape):
@@ -193,6 +196,8 @@ class StrategyDefinition(Shape):
         default_factory=list, max_length=32
     )
     notes: Annotated[str, Field(max_length=8000)] = ""
+    secrets: list[SecretName] = Field(default_factory=list, max_length=16)
+    """What its trials want in their environment; given where GENESIS_SANDBOX_SECRETS allows it (docs/secrets.md)."""
     created: date | None = None
     updated: date | None = None
 

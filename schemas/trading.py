@@ -59,6 +59,10 @@ class TradeRow(Shape):
     profit: float
     return_pct: float
 
+    def plain(self) -> Trade:
+        """The trade alone, to be reckoned with."""
+        return Trade.model_validate(self.model_dump(include=set(Trade.model_fields)))
+
 
 class Costs(Shape):
     """What trading costs, as shares (0.002 is 0.2 %). None of it depends on the size of an order.

@@ -175,12 +175,12 @@ class Judge:
             self._fail(Gate.CONFORMS, texts[0], texts[1:])
         else:
             self._pass(Gate.CONFORMS, f"all {len(expected)} trades are those that the rules imply")
-        self._knows_no_future(tried)
+        self._knows_no_future(trades, tried)
         self._honours_limits(trades)
         rows = trade_rows(trades, expected, bars, order.costs)
         return self._artifacts.put_json([row.model_dump(mode="json") for row in rows])
 
-    def _knows_no_future(self, tried: Tried) -> None:
+    def _knows_no_future(self, trades: Sequence[Trade], tried: Tried) -> None:
         self._trial_seconds = sum(result.run.seconds for result in tried.prefixes.values())
         try:
             asked, peeks = look_ahead(tried, self._bars, self._order)

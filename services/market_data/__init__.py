@@ -86,6 +86,13 @@ class MarketData:
         note = f"clipped to {len(kept):,} of {len(bars):,} bars"
         return self._freeze(kept, dataset.name, [*about_file, *gaps, note])
 
+    def hold_back(self, dataset: DataSet, bars: int) -> DataSet:
+        """The data without its last `bars`, which must be fewer than all; what is said of it knows nothing of them."""
+        kept = self.bars(dataset.digest).iloc[: dataset.bars - bars]
+        gone = describe_gaps(pd.DatetimeIndex(self.bars(dataset.digest).index))
+        about_file = [warning for warning in dataset.warnings if warning not in gone]
+        return self._freeze(kept, dataset.name, [*about_file, *describe_gaps(pd.DatetimeIndex(kept.index))])
+
     def _freeze(self, bars: pd.DataFrame, name: str, warnings: list[str]) -> DataSet:
         data = to_bytes(bars)
         index = pd.DatetimeIndex(bars.index)

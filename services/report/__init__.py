@@ -9,6 +9,7 @@ from functools import cache
 import jinja2
 import numpy as np
 
+from services.report.authorship import authorship, lesson_rows
 from services.report.charts import Chart, drawdown_chart, equity_chart, price_chart
 from services.report.listing import code_lines, diff_lines
 from services.report.scales import moment, number, percent, price, quantity
@@ -23,6 +24,7 @@ from services.report.tables import (
     settings,
 )
 from services.report.view import ReportView
+from services.report.worth import evidence_facts, window_tables
 
 __all__ = ["ReportView", "render_report"]
 
@@ -52,6 +54,10 @@ def render_report(view: ReportView) -> str:
         headline=headline(view),
         charts=_charts(view),
         metric_groups=metric_groups(view),
+        window_tables=window_tables(view),
+        evidence=evidence_facts(view),
+        authorship=authorship(view),
+        lessons=lesson_rows(view.result.lessons),
         trades=list(view.trades[:SHOWN_TRADES]),
         more_trades=max(len(view.trades) - SHOWN_TRADES, 0),
         rule_lists=rule_lists(view.definition),
@@ -67,7 +73,7 @@ def render_report(view: ReportView) -> str:
 def _charts(view: ReportView) -> list[Chart]:
     if view.bars is None or view.bars.empty:
         return []
-    charts = [price_chart(view.bars, view.trades)]
+    charts = [price_chart(view.bars, view.trades, view.seam)]
     if view.equity is not None and len(view.equity):
         equity = view.equity
         if len(equity) != len(view.bars):
@@ -76,8 +82,8 @@ def _charts(view: ReportView) -> list[Chart]:
             )
         if np.isfinite(equity.to_numpy(dtype=np.float64)).any():
             charts += [
-                equity_chart(view.bars, equity, view.costs.cash),
-                drawdown_chart(view.bars, equity, view.costs.cash),
+                equity_chart(view.bars, equity, view.costs.cash, view.seam),
+                drawdown_chart(view.bars, equity, view.costs.cash, view.seam),
             ]
     return charts
 

@@ -75,6 +75,17 @@ class Plot:
     def path(self, places: Sequence[int], values: Floats) -> str:
         return "M" + "L".join(f"{self.x(place):.1f} {self.y(values[place]):.1f}" for place in places)
 
+    def seam(self, bar: int | None) -> None:
+        """Where the holdout begins."""
+        if bar is None:
+            return
+        place = self.x(bar - 0.5)
+        self.add(
+            '<line class="seam" x1="{:.1f}" x2="{:.1f}" y1="10" y2="{}"/>'
+            '<text class="seam" x="{:.1f}" y="20">holdout</text>',
+            *(place, place, self._height - 22, place + 4),
+        )
+
     def svg(self, describe: str, tick: str = "price") -> Markup:
         grid: list[Markup] = []
         for value in round_ticks(self._low, self._high):
@@ -109,7 +120,7 @@ class Plot:
         )
 
 
-def price_chart(bars: pd.DataFrame, trades: Sequence[TradeRow]) -> Chart:
+def price_chart(bars: pd.DataFrame, trades: Sequence[TradeRow], seam: int | None = None) -> Chart:
     """Candles for few bars, else the close; each trade from entry to exit."""
     index = pd.DatetimeIndex(bars.index)
     high, low, close = (bars[name].to_numpy(dtype=np.float64) for name in ("High", "Low", "Close"))
@@ -121,6 +132,7 @@ def price_chart(bars: pd.DataFrame, trades: Sequence[TradeRow]) -> Chart:
         _candles(plot, bars)
     else:
         plot.line(close, "price")
+    plot.seam(seam)
     drawn = trades[:: math.ceil(len(trades) / DRAWN_TRADES)] if len(trades) > DRAWN_TRADES else trades
     for trade in drawn:
         if 0 <= trade.entry_bar < len(bars) and 0 <= trade.exit_bar < len(bars):
@@ -187,10 +199,11 @@ def _trade(plot: Plot, trade: TradeRow) -> None:
     )
 
 
-def equity_chart(bars: pd.DataFrame, equity: pd.Series, cash: float) -> Chart:
+def equity_chart(bars: pd.DataFrame, equity: pd.Series, cash: float, seam: int | None = None) -> Chart:
     values = equity.to_numpy(dtype=np.float64)
     held = buy_and_hold(bars, cash)
     plot = Plot("Equity", pd.DatetimeIndex(bars.index), *_range(values, held), height=240)
+    plot.seam(seam)
     plot.line(held, "held")
     plot.line(values, "equity")
     return Chart(
@@ -200,10 +213,11 @@ def equity_chart(bars: pd.DataFrame, equity: pd.Series, cash: float) -> Chart:
     )
 
 
-def drawdown_chart(bars: pd.DataFrame, equity: pd.Series, cash: float) -> Chart:
+def drawdown_chart(bars: pd.DataFrame, equity: pd.Series, cash: float, seam: int | None = None) -> Chart:
     values = drawdown(equity.to_numpy(dtype=np.float64))
     held = drawdown(buy_and_hold(bars, cash))
     plot = Plot("Drawdown", pd.DatetimeIndex(bars.index), *_range(values, held, np.zeros(1)), height=170)
+    plot.seam(seam)
     plot.line(held, "held")
     plot.area(values, "under")
     plot.line(values, "drawdown")

@@ -76,7 +76,8 @@ def _stressed(view: ReportView) -> list[Row]:
 
 
 def _risk(metrics: Metrics, view: ReportView) -> list[Row]:
-    held = drawdown(buy_and_hold(view.bars, view.costs.cash)) if view.bars is not None else np.array([])
+    bars = None if view.bars is None else view.bars.iloc[: view.seam]
+    held = drawdown(buy_and_hold(bars, view.costs.cash)) if bars is not None else np.array([])
     worst = float(np.nanmin(held)) if np.isfinite(held).any() else None
     return [
         Row("worst drawdown", percent(metrics.max_drawdown_pct), percent(worst)),
@@ -123,8 +124,23 @@ def headline(view: ReportView) -> list[tuple[str, str, str]]:
             f"{number(metrics.max_drawdown_bars)} bars at most",
         ),
         ("Sharpe", number(metrics.sharpe), f"Sortino {number(metrics.sortino)}"),
+        *_held_out(view),
         ("Trades", number(metrics.trades), won),
         ("Exposure", percent(metrics.exposure_pct), f"of {number(metrics.bars)} bars"),
+    ]
+
+
+def _held_out(view: ReportView) -> list[tuple[str, str, str]]:
+    if view.result.evidence is None or view.seam is None:
+        return []
+    return [
+        (
+            "Return in the holdout",
+            percent(window.return_pct, sign=True),
+            f"{number(window.trades)} trades in {number(window.bars)} bars",
+        )
+        for window in view.result.evidence.windows
+        if window.first == view.seam and "/" not in window.name
     ]
 
 
@@ -155,6 +171,7 @@ def settings(definition: StrategyDefinition) -> list[tuple[str, list[tuple[str, 
         ("fewest trades", bounds.min_trades),
         ("worst drawdown allowed", f"{bounds.max_drawdown:g}%" if bounds.max_drawdown else None),
         ("least Sharpe", bounds.min_sharpe),
+        ("least deflated Sharpe", bounds.min_deflated_sharpe),
     ]
     groups = [
         ("Parameters", [(name, f"{value:g}") for name, value in definition.parameters.items()]),
@@ -199,7 +216,9 @@ def lineage(view: ReportView) -> list[tuple[str, str]]:
                 else None
             ),
         ),
+        ("data with holdout, SHA-256", result.holdout.whole if result.holdout else None),
         ("trades SHA-256", result.trades),
+        ("trades with holdout, SHA-256", result.holdout.trades if result.holdout else None),
         ("code SHA-256", result.code),
         ("costs", _costs(view.costs)),
         *view.lineage,

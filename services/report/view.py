@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from schemas.budget import Balance
 from schemas.definition import StrategyDefinition
 from schemas.experiment import ExperimentResult
 from schemas.market import DataSet
@@ -29,4 +30,9 @@ class ReportView:
     trades: Sequence[TradeRow] = ()
     code: str | None = None
     diff: str | None = None
+    seam: int | None = None
+    """The first bar of the holdout, where it is opened; `bars`, `equity` and `trades` then reach to its end, while
+    `result.metrics` are of the bars before it."""
+    balance: Balance | None = None
+    """Of what models may use; None where no model was asked."""
     lineage: Sequence[tuple[str, str]] = ()
