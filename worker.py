@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -25,22 +26,33 @@ from temporalio.client import (
 from temporalio.service import RPCError
 from temporalio.worker import Interceptor, Worker
 
+from activities.accounting import Accounting
 from activities.authoring import Authoring
+from activities.guarding import Guarding
 from activities.merging import Merging
 from activities.recording import Recording
+from activities.remembering import Remembering
 from activities.sweeping import Sweeping
 from activities.trying import Trying
+from activities.weighing import Weighing
 from schemas.sweep import SweepRequest
 from services.artifacts import Artifacts
 from services.authoring import Author
-from services.engines import Engine, Engines, OfflineEngine
+from services.budget import Budgets
+from services.calls import Calls
+from services.engines import Engine, Engines, ModelOptions, OfflineEngine, keys_of, model_makers
 from services.hosts import host_slot
 from services.library import Library
 from services.market_data import MarketData
+from services.memory import Memory
+from services.memory.experience import Experience
 from services.merging import Merger
 from services.records import Records
 from services.reporting import Reporter
 from services.sandboxes import SandboxManager, Slots, default_providers
+from services.secrets import SecretsError
+from services.secrets.guard import Guard
+from services.secrets.opening import open_store
 from services.settings import Settings
 from services.sweeping import Sweeper
 from services.temporal.connect import TemporalUnreachable, connection, telling_of_a_server_that_went
@@ -49,8 +61,10 @@ from services.temporal.runs import Runs
 from services.temporal.schedules import keep_schedule
 from services.temporal.server import ServerError
 from services.trying import TryOuts
+from services.weighing import Weigher
 from workflows import timing
 from workflows.bench import line_queue
+from workflows.candidate import Candidate
 from workflows.experiment import StrategyExperiment
 from workflows.sweep import Sweep
 
@@ -99,43 +113,74 @@ async def serving(
         )
         sandboxes.cleanup()  # what a killed worker of this host left
         sandboxes.start()
-        author = Author(Engines([OfflineEngine(), *engines]), library, artifacts, records, host)
-        try_outs = TryOuts(sandboxes, library, market, artifacts, records, host, host_queue)
-        reporter = Reporter(artifacts, library, market, settings.home / "reports")
+        options = ModelOptions(
+            url=settings.model_url,
+            timeout=settings.model_timeout,
+            max_tokens=settings.model_max_tokens,
+            output=settings.model_output,
+        )
+        guard = resources.enter_context(
+            Guard(
+                open_store(settings),
+                records,
+                host,
+                sandbox=settings.sandbox_secrets,
+                keys_of=lambda engine: keys_of(engine, options),
+            )
+        )
+        budgets = Budgets(settings.records_url, settings.budget_day)
+        memory = resources.enter_context(Memory.of(settings))
+        author = Author(
+            Engines(
+                [OfflineEngine(), *engines],
+                model_makers(options, Calls(artifacts), guard.key),
+            ),
+            library,
+            artifacts,
+            records,
+            host,
+            purse_of=budgets.purse,
+            acting=guard.acting,
+        )
+        try_outs = TryOuts(sandboxes, library, market, artifacts, records, host, host_queue, guard)
+        reporter = Reporter(artifacts, library, market, budgets, settings.home / "reports")
         histories = Histories(client, artifacts, settings.home / "histories")
 
         authoring, trying = Authoring(author), Trying(try_outs)
         merging, recording = Merging(Merger(library)), Recording(records, reporter, histories)
-        sweeping = Sweeping(Sweeper(records, library, sandboxes, host), Runs(client))
+        weighing = Weighing(Weigher(artifacts, market, records))
+        remembering = Remembering(Experience(memory, library, artifacts, settings.memory_lessons))
+        guarding, accounting = Guarding(guard), Accounting(budgets)
+        sweeping = Sweeping(
+            Sweeper(records, library, sandboxes, host, guard=guard, budgets=budgets), Runs(client)
+        )
         threads = resources.enter_context(ThreadPoolExecutor(3 * settings.max_activities, "step"))
-        here = Worker(
+        worker = functools.partial(
+            Worker,
             client,
+            activity_executor=threads,
+            max_concurrent_activities=settings.max_activities,
+            interceptors=interceptors,
+            graceful_shutdown_timeout=GRACE,
+        )
+        here = worker(
             task_queue=host_queue,
             activities=[
                 trying.try_out,
+                trying.open_holdout,
                 trying.destroy_sandbox,
                 sweeping.list_sandboxes,
                 sweeping.remove_sandboxes,
             ],
-            activity_executor=threads,
-            max_concurrent_activities=settings.max_activities,
-            interceptors=interceptors,
-            graceful_shutdown_timeout=GRACE,
         )
-        line = Worker(
-            client,
+        line = worker(
             task_queue=line_queue(settings.queue),
             activities=[trying.lease_sandbox],
-            activity_executor=threads,
-            max_concurrent_activities=settings.max_activities,
             max_concurrent_activity_task_polls=1,
-            interceptors=interceptors,
-            graceful_shutdown_timeout=GRACE,
         )
-        anywhere = Worker(
-            client,
+        anywhere = worker(
             task_queue=settings.queue,
-            workflows=[StrategyExperiment, Sweep],
+            workflows=[StrategyExperiment, Candidate, Sweep],
             activities=[
                 authoring.generate_code,
                 authoring.fix_code,
@@ -143,6 +188,12 @@ async def serving(
                 authoring.delete_branch,
                 trying.lease_sandbox,
                 trying.destroy_sandbox,
+                weighing.weigh_result,
+                remembering.recall_lessons,
+                remembering.learn_lessons,
+                guarding.issue_token,
+                guarding.revoke_tokens,
+                accounting.release_budget,
                 merging.merge_strategy,
                 recording.record_events,
                 recording.write_report,
@@ -151,12 +202,8 @@ async def serving(
                 sweeping.describe_runs,
                 sweeping.remove_orphans,
             ],
-            activity_executor=threads,
-            max_concurrent_activities=settings.max_activities,
             max_cached_workflows=max_cached_workflows,
             sticky_queue_schedule_to_start_timeout=STICKY,
-            interceptors=interceptors,
-            graceful_shutdown_timeout=GRACE,
         )
         async with here, line, anywhere:
             await _schedule_sweep(client, settings.queue)
@@ -206,7 +253,7 @@ def main(
     code = 0
     try:
         asyncio.run(_serve(dev))
-    except (TemporalUnreachable, ServerError) as error:
+    except (TemporalUnreachable, ServerError, SecretsError) as error:
         code = _told(error, 1)
     except ValidationError as error:
         wrong = error.errors()[0]

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.failures import permanent
+from activities.failures import passing, permanent
+from activities.trying import beat
 from schemas.steps import (
     BranchGone,
     BranchRef,
@@ -26,13 +27,13 @@ class Authoring:
 
     @activity.defn(no_thread_cancel_exception=True)
     def generate_code(self, order: GenerateInput) -> Committed:
-        with permanent(*self._author.permanent_errors):
-            return self._author.generate(order)
+        with permanent(*self._author.permanent_errors), passing(*self._author.passing_errors):
+            return self._author.generate(order, on_wait=beat)
 
     @activity.defn(no_thread_cancel_exception=True)
     def fix_code(self, order: FixInput) -> FixOutput:
-        with permanent(*self._author.permanent_errors):
-            return self._author.fix(order)
+        with permanent(*self._author.permanent_errors), passing(*self._author.passing_errors):
+            return self._author.fix(order, on_wait=beat)
 
     @activity.defn(no_thread_cancel_exception=True)
     def validate_code(self, order: ValidateInput) -> Validated:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 from temporalio.exceptions import CancelledError
 
-from activities.failures import permanent
+from activities.failures import passing, permanent
 from schemas.gates import GateReport
-from schemas.steps import LeaseAnswer, LeaseInput, SandboxGone, SandboxRef, TryOutInput
+from schemas.holdout import HoldoutReport
+from schemas.steps import HoldoutInput, LeaseAnswer, LeaseInput, SandboxGone, SandboxRef, TryOutInput
 
 if TYPE_CHECKING:
     from services.trying import TryOuts
@@ -34,8 +35,13 @@ class Trying:
 
     @activity.defn(no_thread_cancel_exception=True)
     def try_out(self, order: TryOutInput) -> GateReport:
-        with permanent(*self._try_outs.permanent_errors):
+        with permanent(*self._try_outs.permanent_errors), passing(*self._try_outs.passing_errors):
             return self._try_outs.try_out(order, on_wait=beat)
+
+    @activity.defn(no_thread_cancel_exception=True)
+    def open_holdout(self, order: HoldoutInput) -> HoldoutReport:
+        with permanent(*self._try_outs.permanent_errors), passing(*self._try_outs.passing_errors):
+            return self._try_outs.open_holdout(order, on_wait=beat)
 
     @activity.defn(no_thread_cancel_exception=True)
     def destroy_sandbox(self, sandbox: SandboxRef) -> SandboxGone:

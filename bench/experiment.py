@@ -24,7 +24,9 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from bench.machine import described, replace_section
+from domain.holdout import held_back
 from schemas.experiment import ExperimentRequest, ExperimentStatus
+from schemas.holdout import Holdout
 from services.artifacts import Artifacts
 from services.definitions import load_definition
 from services.market_data import MarketData
@@ -40,6 +42,8 @@ STORY = {
     "validate_code": "validate",
     "lease_sandbox": "try out: lease",
     "try_out": "try out: trials and gates",
+    "open_holdout": "weigh: holdout",
+    "weigh_result": "weigh: tries and windows",
     "merge_strategy": "merge",
 }
 WARM_UP = 2
@@ -88,7 +92,10 @@ def _seconds(event: HistoryEvent) -> float:
 async def measure(home: Path, count: int) -> list[Timing]:
     settings = Settings(home=home, task_queue="bench")
     definition = load_definition("RSI_Reversal", root=ROOT / "strategies").definition
-    data = MarketData(Artifacts(home / "artifacts")).load(definition.symbol)
+    market = MarketData(Artifacts(home / "artifacts"))
+    whole = market.load(definition.symbol)
+    held = held_back(whole.bars, 0.2)
+    data, holdout = market.hold_back(whole, held), Holdout(whole=whole, bars=held)
     async with embedded_server(home / "temporal" / "temporal.db", port=0) as server:
         client = await Client.connect(server.address, data_converter=pydantic_data_converter)
         env = os.environ | {
@@ -105,7 +112,9 @@ async def measure(home: Path, count: int) -> list[Timing]:
                 await asyncio.sleep(0.1)
             timings = []
             for number in range(WARM_UP + count):
-                request = ExperimentRequest(experiment_id=f"bench-{number}", definition=definition, data=data)
+                request = ExperimentRequest(
+                    experiment_id=f"bench-{number}", definition=definition, data=data, holdout=holdout
+                )
                 handle = await client.start_workflow(
                     StrategyExperiment.run, request, id=request.experiment_id, task_queue=settings.queue
                 )

@@ -30,6 +30,7 @@ class Provider(StrEnum):
 _EXPERIMENT = "The experiment"
 _JUDGING = "What the result must reach"
 _TRYING = "Where it is tried"
+_SPENDING = "What models may use"
 
 HELP = """
 Try, judge and merge machine-written trading strategies, without losing sleep.
@@ -60,12 +61,22 @@ def run(
         ),
     ] = None,
     engine: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="Who writes the code: `offline` compiles the rules. [env: GENESIS_ENGINE]",
+            help="Who writes the code: `offline` compiles the rules; `google:…`, `anthropic:…` and `openai:…` name "
+            "models. Given several times, they write side by side. [env: GENESIS_ENGINE]",
             rich_help_panel=_EXPERIMENT,
         ),
     ] = None,
+    candidates: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=16,
+            help="Versions that each engine writes side by side; the best verified one goes on.",
+            rich_help_panel=_EXPERIMENT,
+        ),
+    ] = 1,
     approval: Annotated[
         ApprovalPolicy,
         typer.Option(
@@ -108,6 +119,24 @@ def run(
     min_sharpe: Annotated[
         float | None, typer.Option(help="Least Sharpe ratio.", rich_help_panel=_JUDGING)
     ] = None,
+    min_deflated_sharpe: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Least probability that the true Sharpe ratio is above 0, given all tries.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = None,
+    holdout: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=0.5,
+            help="Share of the bars, the last ones, that stays sealed until the decision; 0 for none.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = 0.2,
     cash: Annotated[
         float, typer.Option(min=1.0, max=1e15, help="Starting cash.", rich_help_panel=_JUDGING)
     ] = 1_000_000.0,
@@ -125,6 +154,14 @@ def run(
         float,
         typer.Option(min=0.0, max=0.0999, help="Lost at each fill, as a share.", rich_help_panel=_JUDGING),
     ] = 0.0,
+    tokens: Annotated[
+        int | None,
+        typer.Option(min=0, help="Most tokens, read and written together.", rich_help_panel=_SPENDING),
+    ] = None,
+    usd: Annotated[
+        float | None, typer.Option(min=0.0, max=1e6, help="Most US dollars.", rich_help_panel=_SPENDING)
+    ] = None,
+    calls: Annotated[int | None, typer.Option(min=0, help="Most calls.", rich_help_panel=_SPENDING)] = None,
     sandbox: Annotated[
         Provider | None,
         typer.Option(help="The first that works where left away.", rich_help_panel=_TRYING),
@@ -148,6 +185,7 @@ def run(
 
     from cli.running import Wish
     from cli.running import run as run_experiment
+    from schemas.budget import Budget
     from schemas.definition import Thresholds
     from schemas.sandbox import Limits
     from schemas.trading import Costs
@@ -156,14 +194,22 @@ def run(
         strategy=strategy,
         definition=definition,
         data=data,
-        engine=engine,
+        engines=engine or [],
+        candidates=candidates,
+        budget=Budget(tokens=tokens, usd=usd, calls=calls),
         approval=approval,
         max_fixes=max_fixes,
         timeout=timeout,
-        thresholds=Thresholds(min_trades=min_trades, max_drawdown=max_drawdown, min_sharpe=min_sharpe),
+        thresholds=Thresholds(
+            min_trades=min_trades,
+            max_drawdown=max_drawdown,
+            min_sharpe=min_sharpe,
+            min_deflated_sharpe=min_deflated_sharpe,
+        ),
         costs=Costs(cash=cash, commission=commission, spread=spread, slippage=slippage),
         sandbox=sandbox.value if sandbox else None,
         limits=Limits(memory_mb=memory),
+        holdout=holdout,
         experiment_id=experiment_id,
         detach=detach,
         as_json=as_json,

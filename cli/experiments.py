@@ -8,6 +8,7 @@ from cli.app import Json, app
 from cli.deciding import Experiment
 from cli.output import CommandError, out, print_json, table
 from schemas.experiment import ExperimentStatus
+from schemas.gates import Gate
 
 if TYPE_CHECKING:
     from schemas.records import ExperimentRow
@@ -74,20 +75,26 @@ def show(experiment: Experiment, as_json: Json = False) -> None:
 def show_row(row: "ExperimentRow", as_json: bool) -> None:
     """The experiment with its gates, metrics and sandboxes."""
     from cli.records import open_records
-    from cli.results import METRIC_NAMES, report_path
+    from cli.results import METRIC_NAMES, report_path, show_worth
+    from schemas.holdout import Evidence
     from services.settings import Settings
 
     settings, records = Settings(), open_records()
     report = report_path(settings, row.experiment_id)
     sandboxes = records.sandboxes(row.experiment_id)
     events = records.audit(experiment=row.experiment_id, limit=10_000)
-    gates: dict[str, str] = next(
+    judged: dict[str, Any] = next(
         (e.data.get("gates", {}) for e in reversed(events) if e.event == "gates_judged"), {}
     )
+    gates = {gate.value: str(judged[gate.value]) for gate in Gate if gate.value in judged}
+    weighed: dict[str, Any] = next((e.data for e in reversed(events) if e.event == "result_weighed"), {})
+    opened = weighed.get("holdout_gates", {})
+    holdout: dict[str, str] = {gate.value: str(opened[gate.value]) for gate in Gate if gate.value in opened}
     if as_json:
         print_json(
             row.model_dump(mode="json")
-            | {"gates": gates, "sandboxes": sandboxes, "report_path": str(report) if report else None}
+            | {"gates": gates, "holdout_gates": holdout, "evidence": weighed.get("evidence")}
+            | {"sandboxes": sandboxes, "report_path": str(report) if report else None}
         )
         return
     facts: list[tuple[str, Any]] = [
@@ -112,13 +119,18 @@ def show_row(row: "ExperimentRow", as_json: bool) -> None:
         if value is not None:
             out.print(f"{name:<15} {value}", markup=False)
     for gate, outcome in gates.items():
-        out.print(f"{'gate ' + gate:<22} {outcome}", markup=False)
+        out.print(f"{'gate ' + gate:<25} {outcome.replace('_', ' ')}", markup=False)
+    for name, outcome in holdout.items():
+        out.print(f"{'holdout ' + name:<28} {outcome}", markup=False)
     if row.metrics:
         out.print()
         table(
             ["metric", ""],
             [(name, row.metrics.get(key)) for key, name in METRIC_NAMES.items()],
         )
+    if evidence := weighed.get("evidence"):
+        out.print()
+        show_worth(Evidence.model_validate(evidence))
     for sandbox in sandboxes:
         size = f", {sandbox.size_bytes:,} bytes" if sandbox.size_bytes is not None else ""
         lived = f", lived {sandbox.seconds:.1f} s" if sandbox.seconds is not None else ""

@@ -14,14 +14,17 @@ from cli.output import Exit, told
 # Each registers its commands, in the order of `--help`; what is heavy they import when a command runs.
 # isort: off
 import cli.deciding
+import cli.budget
 import cli.experiments
 import cli.auditing
 import cli.definitions
 import cli.code
 import cli.sandbox
 import cli.library
+import cli.memory
 import cli.replaying
 import cli.sweeping
+import cli.secrets
 import cli.doctor  # noqa: F401
 
 # isort: on

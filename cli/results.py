@@ -7,6 +7,7 @@ from rich.syntax import Syntax
 from cli.output import CommandError, out, print_json, table, visible
 from cli.records import open_records, unknown
 from schemas.experiment import ExperimentResult, ExperimentStatus, Progress
+from schemas.holdout import Evidence
 from schemas.trading import Metrics
 from services.artifacts import Artifacts
 from services.settings import Settings
@@ -53,6 +54,50 @@ def show_metrics(metrics: Metrics) -> None:
     table(["metric", "", "metric", ""], rows)
 
 
+def show_worth(evidence: Evidence) -> None:
+    """The windows side by side, and what the tries make of the result."""
+    table(
+        [
+            "window",
+            "from",
+            "to",
+            "return %",
+            "hold %",
+            "Sharpe",
+            "drawdown %",
+            "trades",
+            "open before",
+            "won %",
+        ],
+        [
+            (
+                window.name,
+                window.start[:10],
+                window.end[:10],
+                window.return_pct,
+                window.buy_and_hold_pct,
+                window.sharpe,
+                window.max_drawdown_pct,
+                window.trades,
+                window.carried,
+                window.win_rate_pct,
+            )
+            for window in evidence.windows
+        ],
+    )
+    made = f" in {evidence.experiments} experiments" if evidence.experiments > 1 else ""
+    said = [f"tries: {evidence.tries}{made}"]
+    if evidence.opened_before:
+        said.append(f"holdout opened before: by {evidence.opened_before}")
+    if evidence.deflated_sharpe is not None:
+        said.append(f"deflated Sharpe: {evidence.deflated_sharpe:.3f}")
+    if evidence.overfitting_probability is not None:
+        said.append(
+            f"probability of overfitting: {evidence.overfitting_probability:.3f} among {evidence.variants} variants"
+        )
+    out.print("; ".join(said), markup=False)
+
+
 def show_result(settings: Settings, result: ExperimentResult, *, as_json: bool) -> None:
     report = report_path(settings, result.experiment_id)
     if as_json:
@@ -77,6 +122,15 @@ def show_result(settings: Settings, result: ExperimentResult, *, as_json: bool) 
                 f"at twice the costs: return {worse.return_pct:+.2f} %, drawdown {worse.max_drawdown_pct:.2f} %"
             )
         out.print()
+    if result.evidence:
+        show_worth(result.evidence)
+        out.print()
+    if result.usage:
+        out.print(f"{result.engine}: {result.usage}", markup=False)
+    for given in result.lessons:
+        helped = {True: "it helped", False: "it didn't help", None: "not judged"}[given.helped]
+        said = f"{given.lesson.error_type} at gate {given.lesson.gate}, from {given.lesson.experiment_id}"
+        out.print(f"recalled for attempt {given.attempt}: {said}; {helped}", markup=False)
     if result.merged_commit:
         out.print(f"merged as {result.merged_commit}, tagged {result.tag}", markup=False)
     if report:

@@ -18,6 +18,8 @@ from cli.output import CommandError, Exit, complain, err, out, print_json
 from cli.results import show_diff, show_result, show_waiting
 from cli.session import Handle, Session, session
 from cli.watching import Seen, watch
+from domain.holdout import held_back
+from schemas.budget import Budget
 from schemas.definition import Thresholds
 from schemas.experiment import (
     ApprovalPolicy,
@@ -28,6 +30,8 @@ from schemas.experiment import (
     ExperimentStatus,
     Progress,
 )
+from schemas.holdout import Holdout
+from schemas.market import DataSet
 from schemas.sandbox import Limits, ProviderName
 from schemas.trading import Costs
 from services.artifacts import Artifacts
@@ -51,7 +55,9 @@ class Wish:
     strategy: str | None
     definition: Path | None
     data: str | None
-    engine: str | None
+    engines: Sequence[str]
+    candidates: int
+    budget: Budget
     approval: ApprovalPolicy
     max_fixes: int
     timeout: str | None
@@ -59,6 +65,8 @@ class Wish:
     costs: Costs
     sandbox: ProviderName | None
     limits: Limits
+    holdout: float
+    """The share of the bars that stays sealed until the decision; 0 for none."""
     experiment_id: str | None
     detach: bool
     as_json: bool
@@ -104,12 +112,17 @@ def request_from(wish: Wish, settings: Settings) -> ExperimentRequest:
     data = market.clip(
         market.load(source), start=definition.start_date, end=definition.end_date, period=definition.period
     )
+    data, holdout = sealed(market, data, wish.holdout)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return ExperimentRequest(
         experiment_id=wish.experiment_id or f"{definition.name}-{stamp}-{secrets.token_hex(2)}",
         definition=definition,
         data=data,
-        engine=wish.engine or settings.engine,
+        holdout=holdout,
+        engine=wish.engines[0] if wish.engines else settings.engine,
+        engines=[*wish.engines] if len(wish.engines) > 1 else [],
+        candidates=wish.candidates,
+        budget=wish.budget,
         approval=wish.approval,
         max_fixes=wish.max_fixes,
         timeout=duration(wish.timeout) if wish.timeout else settings.experiment_timeout,
@@ -121,6 +134,16 @@ def request_from(wish: Wish, settings: Settings) -> ExperimentRequest:
     )
 
 
+def sealed(market: MarketData, whole: DataSet, share: float) -> tuple[DataSet, Holdout | None]:
+    """The bars that are known until the decision, and the holdout after them; says so where there are too few."""
+    held = held_back(whole.bars, share)
+    if held:
+        return market.hold_back(whole, held), Holdout(whole=whole, bars=held)
+    if share:
+        err.print(f"note: no holdout: {whole.bars:,} bars are too few to hold any back", style="dim")
+    return whole, None
+
+
 async def start(link: Session, request: ExperimentRequest) -> Handle:
     try:
         return await link.link.client.start_workflow(
@@ -130,7 +153,9 @@ async def start(link: Session, request: ExperimentRequest) -> Handle:
             task_queue=link.settings.queue,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            static_summary=f"{request.definition.name} on {request.data.name}, {request.engine}",
+            static_summary=(
+                f"{request.definition.name} on {request.data.name}, {', '.join(dict.fromkeys(request.writers))}"
+            ),
             static_details=request.definition.description,
         )
     except WorkflowAlreadyStartedError as error:
@@ -147,8 +172,10 @@ async def run(wish: Wish) -> Exit:
             await link.serve()  # before the start: what is started is on record at once
         handle = await start(link, request)
         err.print(f"{request.experiment_id}: {link.link.run_url(request.experiment_id)}", markup=False)
-        for warning in request.data.warnings:
+        for warning in (request.holdout.whole if request.holdout else request.data).warnings:
             err.print(f"data: {warning}", style="dim", markup=False)
+        if request.holdout:
+            err.print(f"holdout: {request.holdout} stay sealed until the decision", style="dim", markup=False)
         if wish.detach:
             said = {"experiment_id": request.experiment_id, "url": link.link.run_url(request.experiment_id)}
             if wish.as_json:

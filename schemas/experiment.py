@@ -2,17 +2,21 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.base import Shape, UtcTime
+from schemas.budget import Budget
 from schemas.code import Digest, Sha
 from schemas.definition import StrategyDefinition, Thresholds
 from schemas.gates import GateResult
+from schemas.holdout import Evidence, Holdout, HoldoutReport
 from schemas.market import DataSet
+from schemas.memory import GivenLesson
 from schemas.sandbox import Limits, ProviderName
 from schemas.trading import Costs, Metrics
+from schemas.usage import Usage
 
 ExperimentId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
@@ -29,9 +33,18 @@ class ExperimentRequest(Shape):
     experiment_id: ExperimentId
     definition: StrategyDefinition
     data: DataSet
+    """All that is known of the market until the decision: with a holdout, the bars before it."""
+    holdout: Holdout | None = None
+    """What is sealed until then; None where nothing is held back."""
     engine: str = "offline"
+    engines: Annotated[list[str], Field(max_length=16)] = []
+    """Where several write side by side; `engine` is the first of them then."""
+    candidates: Annotated[int, Field(ge=1, le=16)] = 1
+    """How many versions each engine writes side by side; the best one goes on."""
     approval: ApprovalPolicy = ApprovalPolicy.AUTO
     max_fixes: Annotated[int, Field(ge=0, le=20)] = 3
+    budget: Budget = Budget()
+    """What calls of models may use, all candidates together; changeable while it runs."""
     timeout: Annotated[timedelta, Field(gt=timedelta(seconds=1), le=timedelta(days=30))] = timedelta(hours=1)
     thresholds: Thresholds = Thresholds()
     """Beside the definition's own; where both set one, the stricter holds."""
@@ -43,6 +56,28 @@ class ExperimentRequest(Shape):
     """Seconds for one trial."""
     requested_by: str = "unknown"
 
+    @property
+    def writers(self) -> list[str]:
+        """The engine of each candidate; more than one of them work side by side."""
+        return (self.engines or [self.engine]) * self.candidates
+
+    @model_validator(mode="after")
+    def _writers_are_few(self) -> Self:
+        if len(self.writers) > 16:
+            raise ValueError(
+                f"candidates: {len(self.writers)} in all; at most 16 can be written side by side"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _holdout_follows(self) -> Self:
+        if self.holdout and self.data.bars + self.holdout.bars != self.holdout.whole.bars:
+            raise ValueError(
+                f"holdout: {self.data.bars} bars and {self.holdout.bars} held back aren't the "
+                f"{self.holdout.whole.bars} of the whole data"
+            )
+        return self
+
 
 class Step(StrEnum):
     """Where an experiment is; what a person sees."""
@@ -52,6 +87,8 @@ class Step(StrEnum):
     VALIDATE = "validate"
     TRY_OUT = "try out"
     FIX = "fix"
+    CONTEST = "contest"
+    WEIGH = "weigh"
     RECOMMEND = "recommend"
     DECIDE = "decide"
     MERGE = "merge"
@@ -134,6 +171,8 @@ class Progress(Shape):
     timeline: list[TimelineEntry] = []
     in_line: str | None = None
     """Its place in the line for a sandbox, in words, while it waits for one."""
+    usage: Usage | None = None
+    """What models have used so far; None where none was asked."""
     notices: list[str] = []
     """Refused messages, retries worth knowing: newest last, at most 20."""
 
@@ -154,6 +193,16 @@ class ExperimentResult(Shape):
     metrics: Metrics | None = None
     stressed: Metrics | None = None
     """The same trades at twice the costs."""
+    holdout: HoldoutReport | None = None
+    """None where nothing was held back, or it stayed sealed because a gate failed."""
+    evidence: Evidence | None = None
+    """None where a gate failed."""
+    engine: str = ""
+    """Who wrote the code."""
+    usage: Usage | None = None
+    """What models used; None where none was asked."""
+    lessons: list[GivenLesson] = []
+    """What was recalled for the code that was judged last, and for its earlier attempts."""
     trades: Digest | None = None
     report: Digest | None = None
     """Artifact: the HTML report."""

@@ -61,9 +61,9 @@ class GateReport(Shape):
         return all(gate.outcome is Outcome.PASSED for gate in self.gates)
 
     @property
+    def failed(self) -> list[GateResult]:
+        return [gate for gate in self.gates if gate.outcome is Outcome.FAILED]
+
+    @property
     def failures(self) -> list[str]:
-        return [
-            "\n".join([f"{gate.gate}: {gate.summary}", *gate.details])
-            for gate in self.gates
-            if gate.outcome is Outcome.FAILED
-        ]
+        return ["\n".join([f"{gate.gate}: {gate.summary}", *gate.details]) for gate in self.failed]

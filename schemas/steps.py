@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from schemas.base import Shape, UtcTime
+from schemas.budget import Budget
 from schemas.code import CodeMetadata, Digest, Finding, Sha
 from schemas.definition import StrategyDefinition
 from schemas.experiment import ExperimentRequest, ExperimentResult
@@ -12,7 +13,9 @@ from schemas.gates import GateReport, GateResult
 from schemas.holdout import HoldoutReport
 from schemas.records import Event
 from schemas.sandbox import Limits, ProviderName
+from schemas.secrets import IssueInput
 from schemas.trading import Costs, Metrics
+from schemas.usage import Usage
 
 
 class GenerateInput(Shape):
@@ -20,9 +23,25 @@ class GenerateInput(Shape):
     definition: StrategyDefinition
     data: Digest
     engine: str
+    candidate: int = 0
+    """Its number where several are written side by side."""
     branch: str
     lease_seconds: float
     """How long the branch may live without an open experiment."""
+    budget: Budget = Budget()
+    access: IssueInput | None = None
+    """What may be read of the secrets; None where nothing is needed."""
+    recalled: Digest | None = None
+    """Artifact: a JSON list of `Lesson`."""
+
+
+class Tried(Shape):
+    """An earlier try of the same experiment."""
+
+    attempt: Annotated[int, Field(ge=1)]
+    commit: Sha
+    gates: list[GateResult]
+    """Those that it failed."""
 
 
 class FixInput(Shape):
@@ -30,13 +49,24 @@ class FixInput(Shape):
     definition: StrategyDefinition
     data: Digest
     engine: str
+    candidate: int = 0
+    """Its number where several are written side by side."""
     branch: str
     lease_seconds: float
+    budget: Budget = Budget()
+    access: IssueInput | None = None
+    """What may be read of the secrets; None where nothing is needed."""
     attempt: Annotated[int, Field(ge=1)]
     commit: Sha
     """What is to be repaired."""
     entrypoint: str
     failures: list[str]
+    gates: list[GateResult] = []
+    """The failed gates in full."""
+    earlier: list[Tried] = []
+    """Oldest first, without what is to be repaired."""
+    recalled: Digest | None = None
+    """Artifact: a JSON list of `Lesson`."""
 
 
 class Committed(Shape):
@@ -49,6 +79,10 @@ class Committed(Shape):
     code: Digest
     definition_digest: Digest
     summary: str
+    usage: Usage | None = None
+    """What it cost to write; None where no model was asked."""
+    prompt: Digest | None = None
+    """Of the prompt files that a model was asked with."""
 
 
 class FixOutput(Shape):
@@ -56,6 +90,8 @@ class FixOutput(Shape):
 
     committed: Committed | None
     reason: str
+    usage: Usage | None = None
+    """What was asked to come to this, also where nothing was made."""
 
 
 class ValidateInput(Shape):
@@ -121,6 +157,8 @@ class TryOutInput(Shape):
     valid: GateResult
     """The validation's gate, first in the report."""
     trial_timeout: float
+    access: IssueInput | None = None
+    """By which the secrets are read that the definition asks for; None where it asks for none."""
 
 
 class HoldoutInput(TryOutInput):
@@ -135,6 +173,8 @@ class HoldoutInput(TryOutInput):
 class WeighInput(Shape):
     experiment_id: str
     strategy: str
+    engine: str = ""
+    """Who wrote the code."""
     attempt: int
     data: Digest
     """What was tried on."""
@@ -168,6 +208,18 @@ class BranchGone(Shape):
     existed: bool
 
 
+class BudgetRef(Shape):
+    """All that one experiment has reserved."""
+
+    experiment_id: str
+
+
+class BudgetReleased(Shape):
+    """How many reservations were still open; 0 where all were settled."""
+
+    reservations: int
+
+
 class MergeInput(Shape):
     experiment_id: str
     strategy: str
@@ -197,6 +249,8 @@ class ReportInput(Shape):
     report: GateReport | None
     sandbox: SandboxLease | None
     branch_commit: Sha | None
+    budget: Budget = Budget()
+    """As it stands now; the request has what it began with."""
 
 
 class ReportOutput(Shape):

@@ -3,13 +3,19 @@
 Every commit is found again by its key, so that a step that is repeated returns what it made the first time.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 
 from domain.definitions import DefinitionError, definition_digest
 from domain.rules.errors import RuleError
-from schemas.code import Finding, FixOrder, GeneratedCode, GenerateOrder, Severity
+from schemas.budget import Budget
+from schemas.code import Digest, Finding, GeneratedCode, Severity
 from schemas.definition import StrategyDefinition
 from schemas.gates import Gate, GateResult, Outcome
+from schemas.memory import Lesson
+from schemas.orders import EarlierTry, FixOrder, GenerateOrder
+from schemas.secrets import IssueInput
 from schemas.steps import (
     BranchGone,
     BranchRef,
@@ -21,11 +27,14 @@ from schemas.steps import (
     ValidateInput,
 )
 from services.artifacts import Artifacts
+from services.calls import NoPurse, OverBudget, Purse
 from services.code_reading import check_code, describe_code
-from services.engines import CannotFix, EngineError, Engines
+from services.engines import CannotFix, Engine, EngineBusy, EngineError, Engines
+from services.engines.contract import OnWait
 from services.formatter import FormatError, format_code
 from services.library import Library, LibraryError
 from services.records import Records
+from services.secrets import SecretsError, SecretsUnavailable
 
 BRANCH = "branch"
 MOST_FINDINGS = 10
@@ -39,47 +48,95 @@ def definition_path(strategy: str) -> str:
     return f"strategies/{strategy}/definition.json"
 
 
+PurseOf = Callable[[str, Budget, str], Purse]
+"""For an experiment, its budget and an engine: what pays the calls."""
+Acting = Callable[[IssueInput | None], AbstractContextManager[None]]
+
+
 class Author:
     """Writes, repairs and validates, with the engines, the library and the artifacts of this worker."""
 
-    permanent_errors: tuple[type[Exception], ...] = (EngineError, DefinitionError, RuleError, LibraryError)
+    permanent_errors: tuple[type[Exception], ...] = (
+        EngineError,
+        OverBudget,
+        SecretsError,
+        DefinitionError,
+        RuleError,
+        LibraryError,
+    )
+    passing_errors: tuple[type[Exception], ...] = (EngineBusy, SecretsUnavailable)
 
     def __init__(
-        self, engines: Engines, library: Library, artifacts: Artifacts, records: Records, host: str
+        self,
+        engines: Engines,
+        library: Library,
+        artifacts: Artifacts,
+        records: Records,
+        host: str,
+        *,
+        purse_of: PurseOf = lambda *_: NoPurse(),
+        acting: Acting = lambda _: nullcontext(),
     ) -> None:
+        """`purse_of` gives what pays the calls of an experiment's step, `acting` the right to read its secrets."""
         self._engines = engines
         self._library = library
         self._artifacts = artifacts
         self._records = records
         self._host = host
+        self._purse_of = purse_of
+        self._acting = acting
 
-    def generate(self, order: GenerateInput) -> Committed:
+    def generate(self, order: GenerateInput, on_wait: OnWait) -> Committed:
+        """`on_wait` is called while a model answers; what it raises ends the step."""
         self._lease(order.branch, order.experiment_id, order.lease_seconds)
-        engine = self._engines.get(order.engine)
-        code = engine.generate(GenerateOrder(experiment_id=order.experiment_id, definition=order.definition))
-        return self._commit(order, code, "generate", base=self._library.head(), subject="Generate")
-
-    def fix(self, order: FixInput) -> FixOutput:
-        self._lease(order.branch, order.experiment_id, order.lease_seconds)
-        engine = self._engines.get(order.engine)
-        before = self._library.read(order.commit, code_path(order.definition.name))
-        try:
-            fixed = engine.fix(
-                FixOrder(
+        with self._engine(order, on_wait) as engine:
+            code = engine.generate(
+                GenerateOrder(
                     experiment_id=order.experiment_id,
+                    candidate=order.candidate,
                     definition=order.definition,
-                    attempt=order.attempt,
-                    code=GeneratedCode(code=before, entrypoint=order.entrypoint),
-                    failures=order.failures,
+                    recalled=self._lessons(order.recalled),
                 )
             )
+        return self._commit(order, code, "generate", base=self._library.head(), subject="Generate")
+
+    def fix(self, order: FixInput, on_wait: OnWait) -> FixOutput:
+        """As `generate`."""
+        self._lease(order.branch, order.experiment_id, order.lease_seconds)
+        path = code_path(order.definition.name)
+        before = self._library.read(order.commit, path)
+        earlier = [
+            EarlierTry(attempt=each.attempt, code=self._library.read(each.commit, path), gates=each.gates)
+            for each in order.earlier
+        ]
+        try:
+            with self._engine(order, on_wait) as engine:
+                fixed = engine.fix(
+                    FixOrder(
+                        experiment_id=order.experiment_id,
+                        candidate=order.candidate,
+                        definition=order.definition,
+                        attempt=order.attempt,
+                        code=GeneratedCode(code=before, entrypoint=order.entrypoint),
+                        failures=order.failures,
+                        gates=order.gates,
+                        earlier=earlier,
+                        recalled=self._lessons(order.recalled),
+                    )
+                )
         except CannotFix as reason:
-            return FixOutput(committed=None, reason=str(reason))
+            return FixOutput(committed=None, reason=str(reason), usage=reason.usage)
         if fixed.fixed_code == before:
-            return FixOutput(committed=None, reason=f"the engine {engine.name} gave the same code again")
-        code = GeneratedCode(code=fixed.fixed_code, entrypoint=order.entrypoint)
+            return FixOutput(
+                committed=None,
+                reason=f"the engine {order.engine} gave the same code again",
+                usage=fixed.usage,
+            )
+        code = GeneratedCode(
+            code=fixed.fixed_code, entrypoint=order.entrypoint, usage=fixed.usage, prompt=fixed.prompt
+        )
         made = self._commit(order, code, f"fix/{order.attempt}", base=order.commit, subject="Fix")
-        return FixOutput(committed=made, reason=fixed.explanation)
+        return FixOutput(committed=made, reason=fixed.explanation, usage=fixed.usage)
 
     def validate(self, order: ValidateInput) -> Validated:
         """Parse, policy, metadata; then format, and commit what formatting changed."""
@@ -132,6 +189,18 @@ class Author:
         self._records.release_lease(BRANCH, ref.branch)
         return BranchGone(existed=existed)
 
+    @contextmanager
+    def _engine(self, order: GenerateInput | FixInput, on_wait: OnWait) -> Iterator[Engine]:
+        """The engine of one step; what it reads of secrets it reads by the experiment's right."""
+        with self._acting(order.access):
+            purse = self._purse_of(order.experiment_id, order.budget, order.engine)
+            yield self._engines.get(order.engine, on_wait, purse)
+
+    def _lessons(self, recalled: Digest | None) -> list[Lesson]:
+        return (
+            [Lesson.model_validate(each) for each in self._artifacts.get_json(recalled)] if recalled else []
+        )
+
     def _lease(self, branch: str, experiment_id: str, seconds: float) -> None:
         """The row comes before the branch: a sweep must know of whatever may exist."""
         expires = datetime.now(UTC) + timedelta(seconds=seconds)
@@ -165,6 +234,8 @@ class Author:
             code=self._artifacts.put(code.code.encode()),
             definition_digest=digest,
             summary=f"{len(code.code.splitlines())} lines by {order.engine}",
+            usage=code.usage,
+            prompt=code.prompt,
         )
 
 

@@ -21,6 +21,7 @@ from services.library import Library, LibraryError, LibraryUnavailable
 from services.library.git import Git
 from services.records import Records, RecordsError, RecordsUnavailable
 from services.sandboxes import SandboxProvider, SandboxUnavailable, default_providers
+from services.secrets import SecretsError, SecretsUnavailable, open_store
 from services.settings import Settings
 
 LEAST_PYTHON = (3, 11)
@@ -63,6 +64,7 @@ def examine(settings: Settings) -> list[Check]:
         "records": _records,
         "library": _library,
         "strategies": _strategies,
+        "secrets": _secrets,
     }
     answers = _at_once([partial(ask, settings) for ask in asked.values()], PATIENCE)
     return [
@@ -290,6 +292,19 @@ def _strategies(settings: Settings) -> list[Check]:
         advice = "start from the project's folder, or set GENESIS_STRATEGIES; --definition FILE works without"
         return [Check("strategies", State.WEAK, f"{settings.strategies} holds no definition", advice)]
     return [Check("strategies", State.WORKS, f"{_count(len(names), 'definition')} in {settings.strategies}")]
+
+
+def _secrets(settings: Settings) -> list[Check]:
+    """An experiment that needs none runs without."""
+    try:
+        store = open_store(settings)
+        try:
+            found = "; ".join(store.check())
+        finally:
+            store.close()
+    except (SecretsError, SecretsUnavailable) as error:
+        return [Check("secrets", State.WEAK, f"the {settings.secrets} store can't be used: {error}")]
+    return [Check("secrets", State.WORKS, found)]
 
 
 def _count(number: int, thing: str) -> str:

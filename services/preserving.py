@@ -3,7 +3,7 @@
 import gzip
 import io
 import tarfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from schemas.base import Shape
@@ -28,17 +28,23 @@ class Workspace(Shape):
 
 
 def survey(
-    sandbox: Sandbox, artifacts: Artifacts, *, keep: bool, known: Collection[str] = ()
+    sandbox: Sandbox,
+    artifacts: Artifacts,
+    *,
+    keep: bool,
+    known: Collection[str] = (),
+    redact: Callable[[bytes], bytes] = bytes,
 ) -> Workspace | None:
-    """Measure the workspace, and with `keep` store it; None where the sandbox is gone or
-    can't be looked into. `known` are paths whose content
-    is an artifact already: they are measured and not stored again.
+    """Measure the workspace, and with `keep` store it; None where the sandbox is gone or can't be looked into.
+
+    `known` are paths whose content is an artifact already: they are measured and not stored again. `redact` takes
+    out of a file's content what mustn't be stored.
 
     Equal workspaces give equal digests. Links, FIFOs and what can't be read are named, never followed.
     """
     try:
         entries = sandbox.list(limit=MOST_FILES)
-        kept = artifacts.put(_archive(sandbox, entries, known)) if keep else None
+        kept = artifacts.put(_archive(sandbox, entries, known, redact)) if keep else None
     except SandboxError:
         return None
     return Workspace(size=sum(entry.size for entry in entries if entry.kind == "file"), kept=kept)
@@ -57,7 +63,9 @@ def unpack(packed: bytes, folder: Path) -> None:
         tar.extractall(folder, filter="data")
 
 
-def _archive(sandbox: Sandbox, entries: Sequence[Entry], known: Collection[str]) -> bytes:
+def _archive(
+    sandbox: Sandbox, entries: Sequence[Entry], known: Collection[str], redact: Callable[[bytes], bytes]
+) -> bytes:
     out, left_out, room = io.BytesIO(), [], MOST_BYTES
     if len(entries) == MOST_FILES:
         left_out.append(f"whatever comes after the first {MOST_FILES} entries")
@@ -77,7 +85,7 @@ def _archive(sandbox: Sandbox, entries: Sequence[Entry], known: Collection[str])
                 )
             else:
                 try:
-                    content = sandbox.read(entry.path, max_bytes=room)
+                    content = redact(sandbox.read(entry.path, max_bytes=room))
                 except SandboxRefusal as refusal:
                     left_out.append(f"{entry.path}: {refusal}")
                     continue

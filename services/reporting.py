@@ -4,19 +4,23 @@ from pathlib import Path
 
 from domain.scoring import equity_curve
 from schemas.steps import ReportInput, ReportOutput
-from schemas.trading import Trade, TradeRow
+from schemas.trading import TradeRow
 from services.artifacts import Artifacts
 from services.authoring import code_path
+from services.budget import Budgets
 from services.library import Library
 from services.market_data import MarketData
 from services.report import ReportView, render_report
 
 
 class Reporter:
-    def __init__(self, artifacts: Artifacts, library: Library, market: MarketData, folder: Path) -> None:
+    def __init__(
+        self, artifacts: Artifacts, library: Library, market: MarketData, budgets: Budgets, folder: Path
+    ) -> None:
         self._artifacts = artifacts
         self._library = library
         self._market = market
+        self._budgets = budgets
         self._folder = folder
 
     def write(self, order: ReportInput) -> ReportOutput:
@@ -24,25 +28,13 @@ class Reporter:
         request, result = order.request, order.result
         code = self._artifacts.get(result.code).decode() if result.code else None
         diff = self._diff(order)
-        rows = (
-            [TradeRow.model_validate(row) for row in self._artifacts.get_json(result.trades)]
-            if result.trades
-            else []
-        )
-        bars = self._market.bars(request.data.digest)
-        trades = [
-            Trade(
-                side=row.side,
-                size=row.size,
-                entry_bar=row.entry_bar,
-                exit_bar=row.exit_bar,
-                entry_price=row.entry_price,
-                exit_price=row.exit_price,
-            )
-            for row in rows
-        ]
+        opened = result.holdout if result.holdout and result.holdout.trades else None
+        traded = opened.trades if opened else result.trades
+        rows = [TradeRow.model_validate(row) for row in self._artifacts.get_json(traded)] if traded else []
+        bars = self._market.bars(opened.whole if opened else request.data.digest)
+        trades = [row.plain() for row in rows]
         lineage = [
-            ("Engine", request.engine),
+            ("Engine", ", ".join(dict.fromkeys(request.writers))),
             ("Asked by", request.requested_by),
             ("Approval", request.approval),
         ]
@@ -62,7 +54,9 @@ class Reporter:
             trades=rows,
             code=code,
             diff=diff,
+            balance=self._budgets.balance(request.experiment_id, order.budget) if result.usage else None,
             lineage=lineage,
+            seam=opened.first if opened else None,
         )
         html = render_report(view).encode()
         self._publish(f"{request.experiment_id}.html", html)

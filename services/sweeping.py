@@ -3,22 +3,28 @@
 Every method may be repeated: what is gone already is no error, and isn't told as removed.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from schemas.experiment import ExperimentStatus
 from schemas.records import Event, ExperimentRow, LeaseRow
-from schemas.sandbox import SandboxInfo
+from schemas.sandbox import ProviderName, SandboxInfo
 from schemas.sweep import Holding, Holdings, Orphan, Removals, RemoveInput, SweepRequest, Swept
 from services.authoring import BRANCH
+from services.budget import Budgets
 from services.library import Library, LibraryError, LibraryUnavailable
 from services.line import TURN
 from services.records import Records, RecordsError
 from services.sandboxes import SandboxManager
 from services.sandboxes.leased import LEASE
+from services.secrets import SecretsError, SecretsUnavailable
+from services.secrets.guard import TOKEN, Guard
 from services.trying import EXPERIMENT, HOST, SANDBOX
 
-RECORD = "record"
+RECORD, RESERVATION = "record", "reservation"
+SWEEP = "sweep"
+"""The actor of its events."""
 LATELY = timedelta(days=2)
 """A worker that leased a sandbox within this time is asked for its sandboxes."""
 MOST = 500
@@ -31,7 +37,10 @@ Remover = Callable[[str], bool]
 
 
 class Sweeper:
-    """`removers` know how to remove each kind of lease but sandboxes; a kind without one is kept and told."""
+    """`removers` know how to remove each kind of lease but sandboxes; a kind without one is kept and told.
+
+    With a `guard`, tokens are looked for and revoked too; with `budgets`, what is reserved of them is released.
+    """
 
     def __init__(
         self,
@@ -40,21 +49,27 @@ class Sweeper:
         sandboxes: SandboxManager,
         host: str,
         removers: Mapping[str, Remover] | None = None,
+        guard: Guard | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
         self._records = records
         self._library = library
         self._sandboxes = sandboxes
         self._host = host
+        self._guard = guard
+        self._budgets = budgets
         self._removers: dict[str, Remover] = {
             BRANCH: library.delete_branch,
             TURN: lambda name: False,  # the lease is all there is of it
+            **({TOKEN: guard.remove} if guard else {}),
+            **({RESERVATION: lambda name: budgets.release(name) > 0} if budgets else {}),
             **(removers or {}),
         }
 
     # -- looking
 
     def look(self, request: SweepRequest) -> Holdings:
-        """What the records and the library show of what is older than the grace."""
+        """What the records, the library and the store of secrets show of what is older than the grace."""
         now = datetime.now(UTC)
         before = now - timedelta(seconds=request.grace)
         leases = [lease for lease in self._records.leases(open_only=True) if lease.created < before]
@@ -66,6 +81,14 @@ class Sweeper:
                     found[BRANCH, branch.name] = self._unleased(BRANCH, branch.name, branch.experiment_id)
         except (LibraryError, LibraryUnavailable) as error:
             problems.append(f"the library was not looked at: {error}")
+        try:
+            for token in self._guard.holdings() if self._guard else ():
+                if token.issued < before and (TOKEN, token.accessor) not in found:
+                    found[TOKEN, token.accessor] = self._unleased(TOKEN, token.accessor, token.experiment_id)
+        except (SecretsError, SecretsUnavailable) as error:
+            problems.append(f"tokens were not looked at: {error}")
+        for experiment_id in self._budgets.holders() if self._budgets else ():
+            found[RESERVATION, experiment_id] = self._unleased(RESERVATION, experiment_id, experiment_id)
         for row in self._records.jobs():
             if row.opened < before:
                 found[RECORD, row.experiment_id] = self._unleased(
@@ -105,12 +128,43 @@ class Sweeper:
         for info in self._sandboxes.cleanup():
             name, whose = info.labels.get(LEASE, info.sandbox_id), info.labels.get(EXPERIMENT, "")
             removed.append(_swept(SANDBOX, name, whose, self._host, "the process that held it has ended"))
+            self._note_end(removed[-1], info.provider, time.time() - info.created)
         for orphan in order.orphans:
             holding = orphan.holding
-            existed = self._sandboxes.release(holding.name) is not None
-            if self._records.release_lease(SANDBOX, holding.name) or existed:
+            ended = self._sandboxes.release(holding.name)
+            if self._records.release_lease(SANDBOX, holding.name) or ended:
                 removed.append(_told(holding, orphan.reason))
+            if ended:
+                self._note_end(removed[-1], ended.provider, ended.seconds, ended.peak_memory_mb)
         return Removals(removed=removed)
+
+    def _note_end(
+        self, gone: Swept, provider: ProviderName, seconds: float, peak_memory_mb: float | None = None
+    ) -> None:
+        """The sandbox's end in the history of its experiment, where the records know that."""
+        known = (
+            self._records.audit(experiment=gone.experiment_id, limit=100_000) if gone.experiment_id else []
+        )
+        if not known:
+            return
+        now = datetime.now(UTC)
+        event = Event(
+            event_id=f"{gone.experiment_id}#swept-{gone.name}-{now:%Y%m%dT%H%M%S.%f}",
+            experiment_id=gone.experiment_id,
+            # beside the last one, since the run may live and have its own next one
+            sequence=max(event.sequence for event in known),
+            at=now,
+            event="sandbox_cleaned_up",
+            actor=SWEEP,
+            data={
+                "sandbox_id": gone.name,
+                "provider": provider,
+                "reason": f"swept: {gone.reason}",
+                "seconds": round(seconds, 3),
+                "peak_memory_mb": peak_memory_mb,
+            },
+        )
+        self._records.write([event])
 
     def remove(self, order: RemoveInput) -> Removals:
         """Remove everything else: branches and other resources, leases of what is gone, open records."""
@@ -119,7 +173,7 @@ class Sweeper:
         for orphan in order.orphans:
             try:
                 self._remove(orphan, removed, kept)
-            except (LibraryError, RecordsError) as error:
+            except (LibraryError, RecordsError, SecretsError, SecretsUnavailable) as error:
                 kept.append(_told(orphan.holding, f"{orphan.reason}, but it can't be removed: {error}"))
         return Removals(removed=removed, kept=kept)
 
@@ -156,7 +210,10 @@ class Sweeper:
         last = max(event.sequence for event in known)
         how = orphan.run.how.replace("_", " ") or "lost: Temporal knows no such run"
         ended = orphan.run.ended or orphan.holding.leased_until
-        at = max(event.at for event in known) if ended is None else max(ended, *(event.at for event in known))
+        its_own = max(
+            event.at for event in known if event.actor != SWEEP
+        )  # the end of its sandbox came after its own
+        at = its_own if ended is None else max(ended, its_own)
 
         def event(number: int, name: str, status: ExperimentStatus | None, **data: str) -> Event:
             return Event(
@@ -165,7 +222,7 @@ class Sweeper:
                 sequence=last + number,
                 at=at,
                 event=name,
-                actor="sweep",
+                actor=SWEEP,
                 status=status,
                 data=data,
             )

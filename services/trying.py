@@ -1,12 +1,14 @@
 """Trying code out: sandboxes leased and given back, and the trials in them, which are judged outside (judging)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from domain.definitions import DefinitionError
 from schemas.gates import GateReport
+from schemas.holdout import HoldoutReport
 from schemas.sandbox import RunResult, TrialError, TrialOrder, TrialResult
 from schemas.steps import (
+    HoldoutInput,
     LeaseAnswer,
     LeaseInput,
     SandboxesBusy,
@@ -17,6 +19,7 @@ from schemas.steps import (
 )
 from services.artifacts import ArtifactMissing, Artifacts
 from services.authoring import code_path
+from services.holdout import HoldoutJudge
 from services.hosts import machine_of
 from services.judging import CODE_FILE, Judge, RunTrial
 from services.library import Library, LibraryError
@@ -32,6 +35,9 @@ from services.sandboxes import (
     SandboxRefusal,
     SandboxUnavailable,
 )
+from services.secrets import SecretsError, SecretsRefused, SecretsUnavailable
+from services.secrets.guard import Guard
+from services.secrets.redaction import Redaction, redact_trial
 
 SANDBOX = "sandbox"
 EXPERIMENT, HOST = "genesis.experiment", "genesis.host"
@@ -48,7 +54,9 @@ class TryOuts:
         LibraryError,
         DefinitionError,
         ArtifactMissing,
+        SecretsError,
     )
+    passing_errors: tuple[type[Exception], ...] = (SecretsUnavailable,)
 
     def __init__(
         self,
@@ -59,6 +67,7 @@ class TryOuts:
         records: Records,
         host: str,
         queue: str,
+        guard: Guard | None = None,
     ) -> None:
         self._sandboxes = sandboxes
         self._library = library
@@ -67,6 +76,7 @@ class TryOuts:
         self._records = records
         self._host = host
         self._queue = queue
+        self._guard = guard
         self._line = Line(records)
         self._spent: set[str] = set()
         """Sandboxes that have seen code run: what it left there must not reach another commit's trials."""
@@ -131,15 +141,42 @@ class TryOuts:
         """Ask every gate. Failing gates are values; SandboxLost asks for another sandbox."""
         sandbox = self._unspent(order, on_wait)
         code = self._library.read(order.commit, code_path(order.definition.name))
-        trial = trials_in(sandbox, code, self._artifacts.get(order.data), order, on_wait)
+        secrets = self._secrets(order)
+        trial = trials_in(sandbox, code, self._artifacts.get(order.data), order, on_wait, secrets)
         judge = Judge(order, code, self._market.bars(order.data), self._artifacts)
         report = judge.judge(judge.run_trials(trial))
-        left = survey(sandbox, self._artifacts, keep=not report.passed, known={DATA_FILE})
+        left = survey(
+            sandbox,
+            self._artifacts,
+            keep=not report.passed,
+            known={DATA_FILE},
+            redact=Redaction(secrets).data,
+        )
         return (
             report.model_copy(update={"workspace_bytes": left.size, "workspace": left.kept})
             if left
             else report
         )
+
+    def open_holdout(self, order: HoldoutInput, on_wait: Callable[[], None]) -> HoldoutReport:
+        """One run on all bars, in a sandbox where nothing ran before. Failing gates are values, as in a try-out."""
+        sandbox = self._unspent(order, on_wait)
+        code = self._library.read(order.commit, code_path(order.definition.name))
+        trial = trials_in(
+            sandbox, code, self._artifacts.get(order.data), order, on_wait, self._secrets(order)
+        )
+        judge = HoldoutJudge(order, code, self._market.bars(order.data), self._artifacts)
+        return judge.judge_opening(trial(None))
+
+    def _secrets(self, order: TryOutInput) -> dict[str, str]:
+        """What the definition asks for, for the environment of this trial alone."""
+        names = order.definition.secrets
+        if not names:
+            return {}
+        if self._guard is None or order.access is None:
+            raise SecretsRefused(f"{', '.join(names)}: this worker reads no secrets")
+        with self._guard.acting(order.access):
+            return self._guard.sandbox_environment(names)
 
     def _unspent(self, order: TryOutInput, on_wait: Callable[[], None]) -> Sandbox:
         """The leased sandbox; once code has run in it, a new one in its place, under the same lease.
@@ -154,7 +191,12 @@ class TryOuts:
 
 
 def trials_in(
-    sandbox: Sandbox, code: str, data: bytes, order: TryOutInput, on_wait: Callable[[], None] | None = None
+    sandbox: Sandbox,
+    code: str,
+    data: bytes,
+    order: TryOutInput,
+    on_wait: Callable[[], None] | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> RunTrial:
     """Trials of `code` that hold only the first so many bars of `data`, a canonical CSV: the rest isn't there.
 
@@ -175,7 +217,8 @@ def trials_in(
         )
         try:
             sandbox.put({CODE_FILE: code.encode(), DATA_FILE: held})
-            return sandbox.trial(asked, timeout=order.trial_timeout, on_wait=on_wait)
+            result = sandbox.trial(asked, timeout=order.trial_timeout, env=secrets, on_wait=on_wait)
+            return redact_trial(result, secrets) if secrets else result
         except SandboxRefusal as refusal:
             problem = TrialError(stage="run", type="Spoilt", message=f"its sandbox was spoilt: {refusal}")
             return TrialResult(run=RunResult(exit_code=None), error=problem)

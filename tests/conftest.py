@@ -92,6 +92,8 @@ LANES = {
     "test_failures_and_cancels": "two",
     "test_sweep": "three",
     "test_hosts": "three",
+    "test_candidates": "three",
+    "test_holdout": "three",
 }
 """Durability tests of one lane run one after the other: each brings up so many workers that more would starve them."""
 

@@ -65,8 +65,10 @@ DOMAIN_NEEDS: Mapping[str, frozenset[str]] = {
     "domain.conform": frozenset({"pandas"}),
     "domain.book": frozenset({"numpy", "pandas"}),
     "domain.lookahead": frozenset({"numpy", "pandas"}),
+    "domain.overfitting": frozenset({"numpy"}),
     "domain.risk_honoured": frozenset({"pandas"}),
     "domain.scoring": frozenset({"numpy", "pandas"}),
+    "domain.windows": frozenset({"numpy", "pandas"}),
 }
 """Modules (or packages) of domain that need more than the standard library, schemas and pydantic."""
 

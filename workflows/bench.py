@@ -1,7 +1,8 @@
 """The sandbox of one experiment: leased when it is first needed, replaced when it is lost, destroyed in any case."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType
@@ -9,10 +10,14 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError,
 with workflow.unsafe.imports_passed_through():
     from activities.failures import SANDBOX_LOST
     from activities.trying import Trying
+    from schemas.code import Digest
     from schemas.experiment import ExperimentRequest
-    from schemas.gates import GateReport, GateResult, Outcome
+    from schemas.gates import GateReport, GateResult
+    from schemas.holdout import Holdout, HoldoutReport
+    from schemas.secrets import IssueInput
     from schemas.steps import (
         Committed,
+        HoldoutInput,
         LeaseInput,
         SandboxesBusy,
         SandboxLease,
@@ -33,6 +38,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.undo import Undo
 
 
+T = TypeVar("T")
+
+
 class Bench:
     """Where code is tried. `check` is asked after every step whether the run is to stop."""
 
@@ -43,12 +51,14 @@ class Bench:
         undo: Undo,
         check: Callable[[], None],
         lease_seconds: Callable[[], float],
+        access: Callable[[], IssueInput | None],
     ) -> None:
         self._request = request
         self._journal = journal
         self._undo = undo
         self._check = check
         self._lease_seconds = lease_seconds
+        self._access = access
         self._rounds = 0
         self._lost = False
         self._since = workflow.now()
@@ -57,34 +67,67 @@ class Bench:
         self.lease: SandboxLease | None = None
         """The latest, also after it was destroyed."""
 
+    @property
+    def owner(self) -> str:
+        """Whose sandboxes they are: the experiment, or one candidate of it."""
+        return self._request.experiment_id
+
     async def try_out(self, code: Committed, valid: GateResult) -> GateReport:
-        """Try a commit out; where the sandbox is lost with its host or worker, once more in another."""
-        request = self._request
+        """Try a commit out."""
+
+        async def tried(lease: SandboxLease) -> GateReport:
+            return await workflow.execute_activity_method(
+                Trying.try_out,
+                TryOutInput(data=self._request.data.digest, **self._order(code, valid, lease)),
+                task_queue=lease.queue,
+                summary=f"attempt {self._journal.attempt} in {lease.sandbox_id}",
+                schedule_to_start_timeout=HOST_PICKUP,
+                start_to_close_timeout=self._patience(TRIALS_PER_TRY_OUT),
+                **TRIALS,
+            )
+
+        report = await self._in_sandbox(tried)
+        self._size = report.workspace_bytes
+        if report.workspace and self.lease:
+            self._journal.emit(
+                "sandbox_preserved",
+                sandbox_id=self.lease.sandbox_id,
+                provider=self.lease.provider,
+                reason=f"failed: {', '.join(gate.gate for gate in report.failed)}",
+                size_bytes=report.workspace_bytes,
+                workspace=report.workspace,
+            )
+        return report
+
+    async def open_holdout(
+        self, code: Committed, valid: GateResult, holdout: Holdout, trades: Digest
+    ) -> HoldoutReport:
+        """Run the judged commit on all bars; `trades` are those of its try-out."""
+
+        async def opened(lease: SandboxLease) -> HoldoutReport:
+            return await workflow.execute_activity_method(
+                Trying.open_holdout,
+                HoldoutInput(
+                    data=holdout.whole.digest,
+                    first=self._request.data.bars,
+                    trades=trades,
+                    **self._order(code, valid, lease),
+                ),
+                task_queue=lease.queue,
+                summary=f"{holdout.bars} bars in {lease.sandbox_id}",
+                schedule_to_start_timeout=HOST_PICKUP,
+                start_to_close_timeout=self._patience(1),
+                **TRIALS,
+            )
+
+        return await self._in_sandbox(opened)
+
+    async def _in_sandbox(self, step: Callable[[SandboxLease], Awaitable[T]]) -> T:
+        """Do a step in the leased sandbox; where that is lost with its host or worker, once more in another."""
         while True:
             lease = await self._leased()
-            order = TryOutInput(
-                experiment_id=request.experiment_id,
-                sandbox_id=lease.sandbox_id,
-                definition=request.definition,
-                commit=code.commit,
-                entrypoint=code.entrypoint,
-                data=request.data.digest,
-                costs=request.costs,
-                attempt=self._journal.attempt,
-                valid=valid,
-                trial_timeout=request.trial_timeout,
-            )
             try:
-                report = await workflow.execute_activity_method(
-                    Trying.try_out,
-                    order,
-                    task_queue=lease.queue,
-                    summary=f"attempt {self._journal.attempt} in {lease.sandbox_id}",
-                    schedule_to_start_timeout=HOST_PICKUP,
-                    start_to_close_timeout=TRIALS_PER_TRY_OUT * timedelta(seconds=request.trial_timeout)
-                    + TRIALS_MARGIN,
-                    **TRIALS,
-                )
+                outcome = await step(lease)
             except ActivityError as error:
                 self._check()
                 if not _sandbox_is_gone(error) or self._rounds >= SANDBOX_ROUNDS:
@@ -95,17 +138,26 @@ class Bench:
                 self._lost = True
                 continue
             self._check()
-            self._size = report.workspace_bytes
-            if report.workspace:
-                self._journal.emit(
-                    "sandbox_preserved",
-                    sandbox_id=lease.sandbox_id,
-                    provider=lease.provider,
-                    reason=f"failed: {', '.join(_failed(report))}",
-                    size_bytes=report.workspace_bytes,
-                    workspace=report.workspace,
-                )
-            return report
+            return outcome
+
+    def _order(self, code: Committed, valid: GateResult, lease: SandboxLease) -> dict[str, Any]:
+        """What every run of a commit is told."""
+        request = self._request
+        return {
+            "experiment_id": request.experiment_id,
+            "sandbox_id": lease.sandbox_id,
+            "definition": request.definition,
+            "commit": code.commit,
+            "entrypoint": code.entrypoint,
+            "costs": request.costs,
+            "attempt": self._journal.attempt,
+            "valid": valid,
+            "trial_timeout": request.trial_timeout,
+            "access": self._access() if request.definition.secrets else None,
+        }
+
+    def _patience(self, trials: int) -> timedelta:
+        return trials * timedelta(seconds=self._request.trial_timeout) + TRIALS_MARGIN
 
     async def clear(self) -> None:
         """Destroy what was leased, before a person is waited for."""
@@ -190,10 +242,6 @@ def line_queue(queue: str) -> str:
     """Where who stands in line asks. Steps of the run's own queue are started eagerly in the worker that has the run in
     its cache, which may be full for long while another has room."""
     return f"{queue}@line"
-
-
-def _failed(report: GateReport) -> list[str]:
-    return [gate.gate for gate in report.gates if gate.outcome is Outcome.FAILED]
 
 
 def _in_words(busy: SandboxesBusy) -> str:

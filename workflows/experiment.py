@@ -2,7 +2,7 @@
 
 import asyncio
 import builtins
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -14,8 +14,11 @@ from temporalio.exceptions import (
 
 with workflow.unsafe.imports_passed_through():
     from activities.authoring import Authoring
+    from activities.failures import UNMADE
     from activities.merging import Merging
     from domain.recommendation import recommend
+    from schemas.budget import Budget
+    from schemas.candidates import CandidateNews
     from schemas.experiment import (
         ApprovalPolicy,
         Decision,
@@ -28,22 +31,20 @@ with workflow.unsafe.imports_passed_through():
         Step,
         Verdict,
     )
-    from schemas.gates import Gate, GateReport, GateResult, Outcome
     from schemas.library import MergeOutcome
-    from schemas.steps import (
-        BranchRef,
-        Committed,
-        FixInput,
-        GenerateInput,
-        MergeInput,
-        ValidateInput,
-    )
+    from schemas.secrets import IssueInput
+    from schemas.steps import BranchRef, MergeInput
+    from workflows.access import access_of, grant
     from workflows.bench import Bench
+    from workflows.candidate import NEWS
+    from workflows.contest import Contest
+    from workflows.craft import Craft, kind_of
     from workflows.desk import Desk
     from workflows.journal import Ending, Journal
     from workflows.messages import EMPTY
     from workflows.papers import Papers
-    from workflows.timing import COMMIT, ENGINE, LEASE_GRACE, UNDO
+    from workflows.scales import weigh
+    from workflows.timing import COMMIT, LEASE_GRACE, UNDO
     from workflows.undo import Undo, uninterrupted
 
 
@@ -57,11 +58,28 @@ class StrategyExperiment:
         self._journal = Journal(request)
         self._undo = Undo()
         self._desk = Desk(self._id, self._journal)
-        self._bench = Bench(request, self._journal, self._undo, self._check, self._lease_seconds)
+        self._bench = Bench(
+            request, self._journal, self._undo, self._check, self._lease_seconds, self._access
+        )
         self._deadline: datetime = workflow.info().start_time + request.timeout
-        self._code: Committed | None = None
-        self._valid: GateResult | None = None
-        self._report: GateReport | None = None
+        self._craft = Craft(
+            request,
+            self._journal,
+            self._bench,
+            self._undo_branch,
+            self._check,
+            self._lease_seconds,
+            self._access,
+        )
+        self._contest = Contest(
+            request,
+            self._journal,
+            self._craft,
+            self._undo_branch,
+            self._check,
+            self._time_left,
+            self._access,
+        )
         self._merged: MergeOutcome | None = None
         self._papers = Papers(request, self._journal)
 
@@ -76,16 +94,13 @@ class StrategyExperiment:
         await workflow.wait_condition(workflow.all_handlers_finished)
         if failure:
             raise failure
-        return self._papers.result(self._code, self._report, self._merged)
+        return self._papers.result(self._craft.code, self._craft.report, self._merged)
 
     async def _experiment(self) -> None:
         self._open()
-        await self._generate()
-        while True:
-            await self._validate()
-            await self._try_out()
-            if not self._can_fix() or not await self._fix():
-                break
+        await self._grant_access()
+        await (self._contest if len(self._request.writers) > 1 else self._craft).run()
+        await self._weigh()
         self._recommend()
         if await self._decide():
             await self._merge()
@@ -100,141 +115,34 @@ class StrategyExperiment:
                 strategy=self._strategy,
                 data_sha256=request.data.digest,
                 data_name=request.data.name,
-                engine=request.engine,
+                whole_sha256=request.holdout.whole.digest if request.holdout else None,
+                engine=", ".join(dict.fromkeys(request.writers)),
                 approval=request.approval,
                 requested_by=request.requested_by,
+                budget=request.budget.model_dump(mode="json"),
             )
 
-    async def _generate(self) -> None:
-        branch = f"ai/generate/{self._strategy}/{self._id}"
-        self._undo_branch(branch)
-        with self._journal.step(Step.GENERATE):
-            order = GenerateInput(
-                experiment_id=self._id,
-                definition=self._request.definition,
-                data=self._request.data.digest,
-                engine=self._request.engine,
-                branch=branch,
-                lease_seconds=self._lease_seconds(),
-            )
-            self._code = await workflow.execute_activity_method(
-                Authoring.generate_code,
-                order,
-                summary=f"{self._request.engine} writes {branch}",
-                **ENGINE,
-            )
+    async def _grant_access(self) -> None:
+        """Most experiments read no secret, and get no token."""
+        if access := self._access():
+            await grant(access, self._journal, self._undo)
             self._check()
-            self._journal.commit = self._code.commit
-            self._journal.summarise(self._code.summary)
-            self._journal.emit(
-                "code_generated",
-                branch=branch,
-                commit=self._code.commit,
-                code=self._code.code,
-                definition_sha256=self._code.definition_digest,
-                engine=self._code.engine,
-            )
 
-    async def _validate(self) -> None:
-        code = self._written
-        self._journal.gates = []
-        with self._journal.step(Step.VALIDATE):
-            order = ValidateInput(
-                experiment_id=self._id,
-                strategy=self._strategy,
-                branch=code.branch,
-                commit=code.commit,
-                entrypoint=code.entrypoint,
-                attempt=self._journal.attempt,
-            )
-            validated = await workflow.execute_activity_method(
-                Authoring.validate_code, order, summary=f"attempt {self._journal.attempt}", **COMMIT
-            )
-            self._check()
-            self._valid = validated.gate
-            self._code = code.model_copy(update={"commit": validated.commit, "code": validated.code})
-            self._journal.commit = validated.commit
-            self._journal.gates = [validated.gate]
-            self._journal.summarise(validated.gate.summary)
-            self._journal.emit(
-                "code_validated",
-                commit=validated.commit,
-                code=validated.code,
-                outcome=validated.gate.outcome,
-                findings=len(validated.findings),
-            )
-
-    async def _try_out(self) -> None:
-        assert self._valid is not None
-        if self._valid.outcome is Outcome.PASSED:
-            with self._journal.step(Step.TRY_OUT):
-                self._report = await self._bench.try_out(self._written, self._valid)
-                self._journal.summarise(_tally(self._report))
-        else:
-            later = [gate for gate in Gate if gate is not Gate.VALID]
-            unasked = [
-                GateResult(gate=g, outcome=Outcome.NOT_RUN, summary="the code is not valid") for g in later
-            ]
-            self._report = GateReport(
-                commit=self._written.commit, attempt=self._journal.attempt, gates=[self._valid, *unasked]
-            )
-        self._journal.gates = self._report.gates
-        self._journal.judged = self._report.commit
-        self._journal.emit(
-            "gates_judged",
-            attempt=self._report.attempt,
-            commit=self._report.commit,
-            gates={gate.gate.value: gate.outcome.value for gate in self._report.gates},
-            metrics=self._report.metrics.model_dump() if self._report.metrics else None,
-            trades=self._report.trades,
-        )
-
-    def _can_fix(self) -> bool:
-        assert self._report is not None
-        return not self._report.passed and self._journal.attempt <= self._request.max_fixes
-
-    async def _fix(self) -> bool:
-        assert self._report is not None
-        branch = f"ai/fix/{self._strategy}/{self._id}"
-        self._undo_branch(branch)
-        with self._journal.step(Step.FIX):
-            order = FixInput(
-                experiment_id=self._id,
-                definition=self._request.definition,
-                data=self._request.data.digest,
-                engine=self._request.engine,
-                branch=branch,
-                lease_seconds=self._lease_seconds(),
-                attempt=self._journal.attempt,
-                commit=self._report.commit,
-                entrypoint=self._written.entrypoint,
-                failures=self._report.failures,
-            )
-            fix = await workflow.execute_activity_method(
-                Authoring.fix_code, order, summary=f"repair attempt {order.attempt}", **ENGINE
-            )
-            self._check()
-            self._journal.summarise(fix.reason)
-            self._journal.emit(
-                "fix_made", attempt=order.attempt, made=fix.committed is not None, reason=fix.reason
-            )
-        if fix.committed is None:
-            self._journal.notice(fix.reason)
-            return False
-        self._code = fix.committed
-        self._journal.commit = fix.committed.commit
-        self._journal.attempt += 1
-        return True
+    async def _weigh(self) -> None:
+        """What failed a gate leaves the holdout sealed."""
+        report = self._craft.report
+        assert report is not None
+        if report.passed:
+            with self._journal.step(Step.WEIGH):
+                await weigh(self._request, self._journal, self._bench, self._craft.written, report)
+                self._check()
 
     def _recommend(self) -> None:
-        assert self._report is not None
+        assert self._craft.report is not None
+        journal, request = self._journal, self._request
         with self._journal.step(Step.RECOMMEND):
-            found = recommend(
-                self._report.gates,
-                self._report.metrics,
-                self._request.definition.thresholds,
-                self._request.thresholds,
-            )
+            thresholds = (request.definition.thresholds, request.thresholds)
+            found = recommend(self._craft.report, journal.holdout, journal.evidence, *thresholds)
             self._journal.recommendation = found
             self._journal.summarise(found.verdict)
             self._journal.emit(
@@ -279,7 +187,7 @@ class StrategyExperiment:
 
     async def _merge(self) -> None:
         """From here on nothing stops the experiment: there is one merge, or a conflict that changed nothing."""
-        report, found = self._report, self._journal.recommendation
+        report, found = self._craft.report, self._journal.recommendation
         assert report is not None
         assert report.metrics is not None
         assert found is not None
@@ -291,9 +199,9 @@ class StrategyExperiment:
                 commit=report.commit,
                 subject=f"Merge {self._strategy} {self._request.definition.version}",
                 body=found.reason,
-                definition_digest=self._written.definition_digest,
+                definition_digest=self._craft.written.definition_digest,
                 data=self._request.data.digest,
-                engine=self._written.engine,
+                engine=self._craft.written.engine,
                 image=self._bench.lease.image if self._bench.lease else "unknown",
                 metrics=report.metrics,
             )
@@ -354,6 +262,9 @@ class StrategyExperiment:
             # A mistake in this code: Temporal holds the run where it is, to go on once it is mended.
             raise error or AssertionError("the story ended without an ending")
         cause = error.cause or error
+        if kind_of(error) in UNMADE:
+            self._end(ExperimentStatus.ROLLED_BACK, f"{cause}")
+            return None
         self._end(ExperimentStatus.FAILED, f"{cause}")
         return ApplicationError(
             f"the step {self._journal.here} failed: {cause}", type="ExperimentFailed", non_retryable=True
@@ -381,15 +292,16 @@ class StrategyExperiment:
         self._undo.register(f"branch {branch}", delete)
 
     async def _write_report(self) -> None:
-        await self._papers.write(self._code, self._report, self._merged, self._bench.lease)
+        await self._papers.write(self._craft.code, self._craft.report, self._merged, self._bench.lease)
+
+    def _access(self) -> IssueInput | None:
+        return access_of(self._request, self._lease_seconds())
+
+    def _time_left(self) -> timedelta:
+        return self._deadline - workflow.now()
 
     def _lease_seconds(self) -> float:
-        return (self._deadline - workflow.now() + LEASE_GRACE).total_seconds()
-
-    @property
-    def _written(self) -> Committed:
-        assert self._code is not None
-        return self._code
+        return (self._time_left() + LEASE_GRACE).total_seconds()
 
     # -- messages
 
@@ -406,6 +318,25 @@ class StrategyExperiment:
         if refusal := self._desk.refusal(decision):
             raise ApplicationError(refusal, type="DecisionRefused", non_retryable=True)
 
+    @workflow.update
+    async def change_budget(self, wish: Budget) -> Budget:
+        """Change what is given, of a run that isn't at its end; what is reserved or spent already stays so."""
+        self._journal.budget = self._journal.budget.changed(wish)
+        self._journal.emit("budget_changed", budget=self._journal.budget.model_dump(mode="json"))
+        await self._contest.change_budget(self._journal.budget)
+        return self._journal.budget
+
+    @change_budget.validator
+    def _may_change_budget(self, wish: Budget) -> None:
+        if self._journal.ending or self._desk.stop:
+            raise ApplicationError(
+                f"{self._id} is at its end; nothing was changed", type="DecisionRefused", non_retryable=True
+            )
+
+    @workflow.signal(name=NEWS)
+    def _hear_candidate(self, news: CandidateNews) -> None:
+        self._contest.hear(news)
+
     @workflow.signal
     def approve(self, message: RawValue = EMPTY) -> None:
         self._desk.signalled(DecisionAction.APPROVE, message)
@@ -417,8 +348,3 @@ class StrategyExperiment:
     @workflow.signal
     def cancel(self, message: RawValue = EMPTY) -> None:
         self._desk.signalled(DecisionAction.CANCEL, message)
-
-
-def _tally(report: GateReport) -> str:
-    passed = sum(gate.outcome is Outcome.PASSED for gate in report.gates)
-    return f"{passed} of {len(report.gates)} gates passed"

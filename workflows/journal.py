@@ -20,8 +20,11 @@ with workflow.unsafe.imports_passed_through():
         TimelineEntry,
     )
     from schemas.gates import GateResult
+    from schemas.holdout import Evidence, HoldoutReport
+    from schemas.memory import GivenLesson
     from schemas.records import Event
     from schemas.steps import EventBatch
+    from schemas.usage import Usage
     from workflows.details import current_details
     from workflows.timing import RECORDS
 
@@ -46,13 +49,20 @@ class Journal:
         self._unsent: list[Event] = []
         self._sequence = 0
         self._closing = False
+        self._settled = 0
+        """The events before this number are written, or were refused."""
         self.status = ExperimentStatus.RUNNING
         self.attempt = 1
+        self.budget = request.budget
+        self.usage: Usage | None = None
+        self.lessons: list[GivenLesson] = []
         self.commit: str | None = None
         self.judged: str | None = None
         """The commit that the gates were asked about last: what a decision is bound to."""
         self.ending: Ending | None = None
         self.gates: list[GateResult] = []
+        self.holdout: HoldoutReport | None = None
+        self.evidence: Evidence | None = None
         self.recommendation: Recommendation | None = None
         self.waiting_until: datetime | None = None
         self.in_line: str | None = None
@@ -97,6 +107,10 @@ class Journal:
         self._sequence += 1
         self.show()
 
+    def add_usage(self, usage: Usage | None) -> None:
+        if usage:
+            self.usage = self.usage + usage if self.usage else usage
+
     def notice(self, text: str) -> None:
         self.notices = [*self.notices, text][-MOST_NOTICES:]
         self.show()
@@ -119,6 +133,7 @@ class Journal:
             waiting_until=self.waiting_until,
             in_line=self.in_line,
             timeline=self.timeline,
+            usage=self.usage,
             notices=self.notices,
         )
 
@@ -132,17 +147,26 @@ class Journal:
             if not self._unsent:
                 return
             batch, self._unsent = self._unsent, []
-            try:
-                await workflow.execute_activity_method(
-                    Recording.record_events,
-                    EventBatch(events=batch),
-                    summary=", ".join(dict.fromkeys(event.event for event in batch)),
-                    **RECORDS,
-                )
-            except ActivityError as error:
-                # The records are a projection: what they refuse is said, and doesn't undo what happened.
-                workflow.logger.error("the records refused events: %s", error.cause)
-                self.notice(f"the records refused {len(batch)} events: {error.cause}")
+            await self._write(batch)
+            self._settled = batch[-1].sequence + 1
+
+    async def _write(self, batch: list[Event]) -> None:
+        try:
+            await workflow.execute_activity_method(
+                Recording.record_events,
+                EventBatch(events=batch),
+                summary=", ".join(dict.fromkeys(event.event for event in batch)),
+                **RECORDS,
+            )
+        except ActivityError as error:
+            # The records are a projection: what they refuse is said, and doesn't undo what happened.
+            workflow.logger.error("the records refused events: %s", error.cause)
+            self.notice(f"the records refused {len(batch)} events: {error.cause}")
+
+    async def settled(self) -> None:
+        """Wait until the records have what was emitted so far, or have refused it."""
+        last = self._sequence
+        await workflow.wait_condition(lambda: self._settled >= last)
 
     def close(self) -> None:
         self._closing = True

@@ -37,6 +37,11 @@ class Papers:
             gates=journal.gates,
             metrics=report.metrics if report else None,
             stressed=report.stressed if report else None,
+            holdout=journal.holdout,
+            evidence=journal.evidence,
+            engine=code.engine if code else "",
+            usage=journal.usage,
+            lessons=journal.lessons,
             trades=report.trades if report else None,
             report=self._written.report,
             code=code.code if code else None,
@@ -60,6 +65,7 @@ class Papers:
             report=report,
             sandbox=sandbox,
             branch_commit=code.commit if code else None,
+            budget=self._journal.budget,
         )
         try:
             self._written = await workflow.execute_activity_method(

@@ -84,12 +84,23 @@ UNDO = Options(
     retry_policy=_RETRY_FOR_EVER,  # what was made must go
     cancellation_type=_WAIT,
 )
+WEIGH = Options(
+    start_to_close_timeout=timedelta(seconds=30),  # a hundred results on a hundred thousand bars
+    retry_policy=_RETRY,
+    cancellation_type=_WAIT,
+)
 RECORDS = Options(
     start_to_close_timeout=timedelta(seconds=15),
     retry_policy=_RETRY_FOR_EVER,  # a database that is down holds the bookkeeping up, never the experiment
 )
 PAPERS = Options(start_to_close_timeout=timedelta(seconds=30), retry_policy=_RETRY_FEW)
 """The report and the exported history: wanted, but no experiment fails for the lack of them."""
+MEMORY = Options(
+    start_to_close_timeout=timedelta(minutes=2),  # the embedding model is loaded on first need
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(initial_interval=_FIRST_RETRY, maximum_attempts=2),
+)
+"""Wanted, but no experiment fails for the lack of it."""
 SWEEP = Options(start_to_close_timeout=timedelta(minutes=2), retry_policy=_RETRY)
 
 SWEEP_PICKUP = timedelta(seconds=10)

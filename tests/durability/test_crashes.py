@@ -21,6 +21,8 @@ STEPS = [
     "lease_sandbox",
     "try_out",
     "fix_code",
+    "open_holdout",
+    "weigh_result",
     "destroy_sandbox",
     "merge_strategy",
     "delete_branch",
@@ -47,7 +49,7 @@ async def _survives(site: Site, step: str) -> str:
     (site.home / "script.json").write_text(wrong_then_right())
     plan = [f"kill:{place}:{step}" for place in ("before", "inside", "after")]
     async with site.worker_that_is_replaced(*plan) as deaths:
-        result = await site.run(site.request(f"crash-{step}", engine="scripted"), seconds=180)
+        result = await site.run(site.request(f"crash-{step}", engine="scripted", holdout=0.2), seconds=180)
         # Nothing more is to come: the next worker finds no work.
         died = len(deaths)
     if result.status is not ExperimentStatus.MERGED:
@@ -59,4 +61,9 @@ async def _survives(site: Site, step: str) -> str:
     row = site.records.experiment(f"crash-{step}")
     if row is None or row.status is not ExperimentStatus.MERGED or row.merged_commit != result.merged_commit:
         return f"the record says {row}"
+    opened = site.records.audit(experiment=f"crash-{step}", event="holdout_opened")
+    if len(opened) != 1 or result.holdout is None or not result.holdout.passed:
+        return f"the holdout was opened {len(opened)} times on the record, and came to {result.holdout}"
+    if result.evidence is None or result.evidence.tries != 2:
+        return f"not two tries: {result.evidence}"
     return ", ".join(site.left_over())

@@ -15,7 +15,15 @@ from workflows.experiment import StrategyExperiment
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 
-MAKING = ["generate_code", "validate_code", "lease_sandbox", "try_out", "fix_code"]
+MAKING = [
+    "generate_code",
+    "validate_code",
+    "lease_sandbox",
+    "try_out",
+    "fix_code",
+    "open_holdout",
+    "weigh_result",
+]
 CANCEL = Decision(action=DecisionAction.CANCEL, by="tester", comment="enough")
 
 
@@ -29,7 +37,9 @@ async def _outcome(handle: Handle) -> ExperimentResult | BaseException:
 async def test_a_failure_at_each_step(served: Site) -> None:
     steps = [*MAKING, "merge_strategy"]
     served.plan(*(f"fail:before:{step}@fails-{step}" for step in steps))
-    handles = [await served.start(served.request(f"fails-{step}", engine="scripted")) for step in steps]
+    handles = [
+        await served.start(served.request(f"fails-{step}", engine="scripted", holdout=0.2)) for step in steps
+    ]
     for step, outcome in zip(steps, await asyncio.gather(*map(_outcome, handles)), strict=True):
         assert "injected" in str(outcome), f"{step}: {outcome}"
         row = served.records.experiment(f"fails-{step}")
@@ -44,7 +54,7 @@ async def test_a_failure_of_bookkeeping_and_papers_fails_no_experiment(here: Sit
     served = here
     steps = ["destroy_sandbox", "delete_branch", "write_report", "export_history", "record_events"]
     await served.serving(*(f"fail:before:{step}@still-{step}" for step in steps))
-    handles = [await served.start(served.request(f"still-{step}")) for step in steps]
+    handles = [await served.start(served.request(f"still-{step}", holdout=0.2)) for step in steps]
     for step, outcome in zip(steps, await asyncio.gather(*map(_outcome, handles)), strict=True):
         assert isinstance(outcome, ExperimentResult), f"{step}: {outcome}"
         assert outcome.status is ExperimentStatus.MERGED, f"{step}: {outcome.reason}"
@@ -69,7 +79,7 @@ async def test_a_cancel_at_each_step(served: Site, native: bool) -> None:
 
 async def _cancel_at(served: Site, place: str, name: str, native: bool) -> None:
     step = place.split(":")[1]
-    handle = await served.start(served.request(name, engine="scripted"))
+    handle = await served.start(served.request(name, engine="scripted", holdout=0.2))
     await served.held(f"{step}@{name}")
     if native:
         await handle.cancel()

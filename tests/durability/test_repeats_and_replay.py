@@ -12,7 +12,6 @@ from temporalio.worker import Replayer
 
 from schemas.experiment import ApprovalPolicy, Decision, DecisionAction, ExperimentStatus
 from services.artifacts import Artifacts
-from services.market_data import MarketData
 from services.preserving import contents
 from tests.support.scripts import invalid_code, right_code, script, wrong_code, wrong_then_right
 from tests.support.site import Site
@@ -27,13 +26,20 @@ async def test_every_step_and_every_undo_twice(here: Site) -> None:
     """The worker carries each activity out twice and fails the run where the second result differs."""
     (here.home / "script.json").write_text(wrong_then_right())
     await here.serving("twice:all:*")
-    merged = await here.start(here.request("twice", engine="scripted"))
-    cancelled = await here.start(here.request("undone", approval=ApprovalPolicy.MANUAL))
+    request = here.request("twice", engine="scripted", holdout=0.2)
+    merged = await here.start(request)
+    # another strategy: one of the same would change the number of tries between the first time and the second
+    cancelled = await here.start(
+        here.request("undone", strategy="EMA_Cross_Trend", approval=ApprovalPolicy.MANUAL)
+    )
     await here.until_status(cancelled, "waiting")
     await cancelled.execute_update(
         StrategyExperiment.decide, Decision(action=DecisionAction.CANCEL, by="tester")
     )
-    assert (await merged.result()).status is ExperimentStatus.MERGED
+    result = await merged.result()
+    assert result.status is ExperimentStatus.MERGED
+    assert result.holdout is not None
+    assert result.holdout.passed
     assert (await cancelled.result()).status is ExperimentStatus.CANCELLED
     assert here.merges() == ["twice"]
     assert here.left_over() == []
@@ -43,10 +49,9 @@ async def test_every_step_and_every_undo_twice(here: Site) -> None:
     assert (preserved.reason or "").startswith("failed: conforms")
     packed = Artifacts(here.home / "artifacts").get(preserved.metrics["workspace"])
     assert contents(packed) == {"strategy.py": len(wrong_code())}
-    data = MarketData(Artifacts(here.home / "artifacts")).load("GOOG").digest
-    whole = len(Artifacts(here.home / "artifacts").get(data))
-    assert preserved.size_bytes == whole + len(wrong_code())
-    assert cleaned_up.size_bytes == whole + len(right_code()[0])
+    known = len(Artifacts(here.home / "artifacts").get(request.data.digest))
+    assert preserved.size_bytes == known + len(wrong_code())
+    assert cleaned_up.size_bytes == known + len(right_code()[0])
     assert cleaned_up.seconds
 
 
@@ -103,7 +108,7 @@ async def test_recorded_histories_replay(path: Path) -> None:
 def test_histories_hold_no_source(path: Path) -> None:
     """Refs, hashes and small summaries only: no code, no logs, no curves."""
     text = path.read_text()
-    assert len(text) < 200_000
+    assert len(text) < 250_000
     for event in json.loads(text)["events"]:
         for data in _payloads(event):
             assert b"class RSI" not in base64.b64decode(data)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.windows import measure_windows
 from schemas.definition import StrategyDefinition
 from schemas.experiment import (
     ExperimentResult,
@@ -21,6 +22,7 @@ from schemas.experiment import (
     Verdict,
 )
 from schemas.gates import Gate, GateResult, Outcome
+from schemas.holdout import Evidence, HoldoutReport
 from schemas.market import DataSet
 from schemas.trading import Costs, Metrics, Side, TradeRow
 from services.report import ReportView, render_report
@@ -243,6 +245,72 @@ def test_whole_report() -> None:
     assert anchors <= set(page.ids)
     assert anchors == {"charts", "gates", "metrics", "trades", "definition", "lineage", "code", "diff"}
     assert len(html) < 200_000
+
+
+def weighed(mark: str = "", failed: bool = False) -> ReportView:
+    """A report with an opened holdout: of 300 bars the last 60."""
+    view = make_view(mark=mark)
+    assert view.bars is not None
+    trades = [row.plain() for row in view.trades]
+    gate = GateResult(
+        gate=Gate.CONFORMS,
+        outcome=Outcome.FAILED if failed else Outcome.PASSED,
+        summary=f"as implied{mark}",
+        details=[f"bar 250: nothing was to be bought{mark}"] if failed else [],
+    )
+    evidence = Evidence(
+        tries=4,
+        experiments=2,
+        opened_before=1,
+        deflated_sharpe=0.4321,
+        variants=3,
+        overfitting_probability=0.25,
+        windows=measure_windows(trades, view.bars, view.costs, held=60),
+    )
+    holdout = HoldoutReport(whole=DIGEST, first=240, bars=60, gates=[gate], trades=DIGEST)
+    result = view.result.model_copy(update={"holdout": holdout, "evidence": evidence})
+    return replace(view, result=result, seam=240)
+
+
+def test_windows_and_tries_are_shown_side_by_side() -> None:
+    html = render_report(weighed())
+    words = assert_inert(html).words
+    for text in (
+        "What it is worth", "60 bars from bar 240, opened once at the decision: every gate passed",
+        "in one experiment: what was seen there", "4 of this strategy on this data, in 2 experiments",
+        "0.432, the probability", "0.250 among 3 variants", "Before and in the holdout", "Walk forward",
+        "figure in-sample out-of-sample all", "figure 1/5 2/5 3/5 4/5 5/5", "from 2020-01-01 2020-08-28",
+        "bars 240 60 300", "All of it before the holdout.", "Return in the holdout", "in 60 bars",
+    ):  # fmt: skip
+        assert text in words, text
+    assert html.count('<line class="seam"') == 3  # on each chart
+    assert render_report(make_view()).count('class="seam"') == 0
+
+
+def test_a_holdout_that_failed_says_where() -> None:
+    words = assert_inert(render_report(weighed(failed=True))).words
+    assert "opened once at the decision: conforms failed" in words
+    assert "conforms as implied bar 250: nothing was to be bought" in words
+
+
+def test_texts_of_a_holdout_stay_texts() -> None:
+    mark = '<script>alert("x")</script>'
+    assert_inert(render_report(weighed(mark=mark, failed=True)))
+
+
+def test_where_nothing_was_held_back_the_report_says_so() -> None:
+    view = weighed()
+    assert view.result.evidence is not None
+    windows = view.result.evidence.windows[2:]
+    evidence = view.result.evidence.model_copy(
+        update={"windows": windows, "overfitting_probability": None, "deflated_sharpe": None}
+    )
+    result = view.result.model_copy(update={"holdout": None, "evidence": evidence})
+    words = assert_inert(render_report(replace(view, result=result, seam=None))).words
+    for text in ("none; every bar was known", "All bars", "can't be computed", "needs at least two"):
+        assert text in words, text
+    assert "holdout, opened" not in words
+    assert "opened before" not in words
 
 
 def test_code_and_diff_line_by_line() -> None:

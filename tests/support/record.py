@@ -38,7 +38,7 @@ async def scenarios(here: Site) -> dict[str, Handle]:
         return await here.start(here.request(name, **more))
 
     handles = {
-        "merged-auto": await start("merged-auto"),
+        "merged-auto": await start("merged-auto", holdout=0.2),
         "merged-long-short": await start("merged-long-short", strategy="EMA_Long_Short"),
         "fixed-twice": await start("fixed-twice", engine="scripted"),
         "rolled_back-no-fix-left": await start("rolled_back-no-fix-left", engine="scripted", max_fixes=1),
@@ -54,7 +54,7 @@ async def scenarios(here: Site) -> dict[str, Handle]:
         await here.until_status(handles[name], "waiting")
         await handles[name].execute_update(StrategyExperiment.decide, word(action))
     handles["approved-adaptations"] = await start(
-        "approved-adaptations", thresholds=Thresholds(min_trades=1000)
+        "approved-adaptations", thresholds=Thresholds(min_trades=1000), holdout=0.2
     )
     await here.until_status(handles["approved-adaptations"], "waiting")
     await handles["approved-adaptations"].signal(StrategyExperiment.cancel, args=[[1]])

@@ -16,7 +16,9 @@ import git
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from domain.holdout import held_back
 from schemas.experiment import ApprovalPolicy, ExperimentRequest, ExperimentResult
+from schemas.holdout import Holdout
 from services.artifacts import Artifacts
 from services.definitions import load_definition
 from services.library import Library
@@ -47,6 +49,7 @@ class Site:
             "GENESIS_TASK_QUEUE": self.queue,
             "GENESIS_HOST": f"host-{self.home.name}",
             "GENESIS_SANDBOXES_READY": "0",
+            "GENESIS_MEMORY": "false",  # its model takes seconds and half a gigabyte: where it is asked for
             **environment,
         }
         (self.home / "serving").unlink(missing_ok=True)
@@ -122,14 +125,21 @@ class Site:
 
     # -- experiments
 
-    def request(self, experiment_id: str, strategy: str = "RSI_Reversal", **more: Any) -> ExperimentRequest:
+    def request(
+        self, experiment_id: str, strategy: str = "RSI_Reversal", holdout: float = 0.0, **more: Any
+    ) -> ExperimentRequest:
+        """`holdout` is the share of the bars that is sealed."""
         definition = load_definition(strategy, root=ROOT / "strategies").definition
-        data = MarketData(Artifacts(self.home / "artifacts")).load(definition.symbol)
+        market = MarketData(Artifacts(self.home / "artifacts"))
+        whole = market.load(definition.symbol)
+        held = held_back(whole.bars, holdout)
+        data = market.hold_back(whole, held) if held else whole
         fields: dict[str, Any] = {
             "approval": ApprovalPolicy.AUTO,
             "timeout": timedelta(minutes=10),
             "sandbox": "bubblewrap",
             "requested_by": "tester",
+            "holdout": Holdout(whole=whole, bars=held) if held else None,
         }
         return ExperimentRequest(
             experiment_id=experiment_id,

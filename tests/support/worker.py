@@ -24,7 +24,7 @@ IMPATIENT = timedelta(seconds=8)
 
 def shorten() -> None:
     """A killed worker is found out after seconds, so that tests needn't wait; the story is the same."""
-    for options in (timing.COMMIT, timing.UNDO, timing.RECORDS, timing.PAPERS, timing.SWEEP):
+    for options in (timing.COMMIT, timing.UNDO, timing.RECORDS, timing.WEIGH, timing.PAPERS, timing.SWEEP):
         options["start_to_close_timeout"] = IMPATIENT
     for patience in (timing.ENGINE, timing.LEASE, timing.TRIALS):
         patience["heartbeat_timeout"] = IMPATIENT
