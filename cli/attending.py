@@ -2,11 +2,13 @@
 
 from temporalio.service import RPCError, RPCStatusCode
 
+from cli.budget import spent_by
 from cli.experiments import show_row
 from cli.output import CommandError, Exit, complain, out, print_json
 from cli.records import matching, open_records, unknown
 from cli.running import GOOD, decide, see_through
 from cli.session import SHORT_PATIENCE, session
+from domain.budget import in_words
 from schemas.experiment import Decision, DecisionAction, ExperimentStatus
 from schemas.records import ExperimentRow
 from services.settings import Settings
@@ -67,9 +69,8 @@ async def told_status(experiment: str, watch: bool, as_json: bool) -> Exit:
     if row is not None and row.closed is not None:
         show_row(row, as_json)
         return Exit.DONE
-    progress = None
+    progress, settings = None, Settings()
     try:
-        settings = Settings()
         async with session(settings, may_embed=watch if row else _has_slept(settings)) as link:
             handle = link.handle(experiment_id)
             if watch:
@@ -94,12 +95,15 @@ async def told_status(experiment: str, watch: bool, as_json: bool) -> Exit:
             ) from error
     if progress is None:
         return _untold(experiment_id, row, as_json)
+    balance = spent_by(settings, experiment_id)
     if as_json:
-        print_json(progress)
+        print_json(progress.model_dump(mode="json") | {"budget": balance})
     else:
         out.print(f"{progress.experiment_id}: {progress.status}, step {progress.step}", markup=False)
         for gate in progress.gates:
             out.print(f"  {gate.gate:<20} {gate.outcome:<8} {gate.summary}", markup=False)
+        if balance:
+            out.print(f"  models: {in_words(balance)}", markup=False)
         for notice in progress.notices:
             out.print(f"  ! {notice}", markup=False)
     return Exit.WAITING if progress.status is ExperimentStatus.WAITING else Exit.DONE

@@ -11,6 +11,7 @@ from schemas.budget import Balance, Budget
 
 if TYPE_CHECKING:
     from services.records import Records
+    from services.settings import Settings
 
 _NUMBER = "N|none"
 
@@ -89,6 +90,17 @@ def _of_experiment(experiment: str, wish: Budget, as_json: bool) -> None:
         limit = asyncio.run(_changed(row.experiment_id, wish))
     balance = Budgets(settings.records_url).balance(row.experiment_id, limit or Budget())
     _show("experiment_id", row.experiment_id, balance, limit_known=limit is not None, as_json=as_json)
+
+
+def spent_by(settings: "Settings", experiment_id: str) -> "Balance | None":
+    """The experiment's balance; None where no model was asked for it and nothing limits that."""
+    from cli.records import open_records
+    from services.budget import Budgets
+
+    limit = _on_record(open_records(settings), experiment_id) or Budget()
+    balance = Budgets(settings.records_url).balance(experiment_id, limit)
+    asked = balance.spent.calls or balance.reserved.calls
+    return balance if asked or limit.is_limited else None
 
 
 def _on_record(records: "Records", experiment_id: str) -> Budget | None:

@@ -74,8 +74,10 @@ def show(experiment: Experiment, as_json: Json = False) -> None:
 
 def show_row(row: "ExperimentRow", as_json: bool) -> None:
     """The experiment with its gates, metrics and sandboxes."""
+    from cli.budget import spent_by
     from cli.records import open_records
     from cli.results import METRIC_NAMES, report_path, show_worth
+    from domain.budget import in_words
     from schemas.holdout import Evidence
     from services.settings import Settings
 
@@ -90,10 +92,16 @@ def show_row(row: "ExperimentRow", as_json: bool) -> None:
     weighed: dict[str, Any] = next((e.data for e in reversed(events) if e.event == "result_weighed"), {})
     opened = weighed.get("holdout_gates", {})
     holdout: dict[str, str] = {gate.value: str(opened[gate.value]) for gate in Gate if gate.value in opened}
+    balance = spent_by(settings, row.experiment_id)
     if as_json:
         print_json(
             row.model_dump(mode="json")
-            | {"gates": gates, "holdout_gates": holdout, "evidence": weighed.get("evidence")}
+            | {
+                "budget": balance,
+                "gates": gates,
+                "holdout_gates": holdout,
+                "evidence": weighed.get("evidence"),
+            }
             | {"sandboxes": sandboxes, "report_path": str(report) if report else None}
         )
         return
@@ -114,6 +122,7 @@ def show_row(row: "ExperimentRow", as_json: bool) -> None:
         ("merged commit", row.merged_commit),
         ("tag", row.tag),
         ("report", report),
+        ("models", in_words(balance) if balance else None),
     ]
     for name, value in facts:
         if value is not None:
