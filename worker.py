@@ -47,6 +47,7 @@ from services.market_data import MarketData
 from services.memory import Memory
 from services.memory.experience import Experience
 from services.merging import Merger
+from services.metrics import metrics_served
 from services.records import Records
 from services.reporting import Reporter
 from services.sandboxes import SandboxManager, Slots, default_providers
@@ -129,6 +130,8 @@ async def serving(
             )
         )
         budgets = Budgets(settings.records_url, settings.budget_day)
+        if settings.metrics:
+            resources.enter_context(metrics_served(settings.metrics, records, budgets))
         memory = resources.enter_context(Memory.of(settings))
         author = Author(
             Engines(
@@ -253,7 +256,7 @@ def main(
     code = 0
     try:
         asyncio.run(_serve(dev))
-    except (TemporalUnreachable, ServerError, SecretsError) as error:
+    except (TemporalUnreachable, ServerError, SecretsError, OSError) as error:
         code = _told(error, 1)
     except ValidationError as error:
         wrong = error.errors()[0]

@@ -10,7 +10,6 @@ from cli.output import CommandError, complain, out, print_json, table
 from schemas.budget import Balance, Budget
 
 if TYPE_CHECKING:
-    from services.records import Records
     from services.settings import Settings
 
 _NUMBER = "N|none"
@@ -78,12 +77,12 @@ def _of_day(as_json: bool) -> None:
 
 def _of_experiment(experiment: str, wish: Budget, as_json: bool) -> None:
     from cli.records import open_records, row_of
-    from services.budget import Budgets
+    from services.budget import Budgets, budget_on_record
     from services.settings import Settings
 
     settings, row = Settings(), row_of(experiment)
     if not wish.model_fields_set:
-        limit = _on_record(open_records(settings), row.experiment_id)
+        limit = budget_on_record(open_records(settings), row.experiment_id)
     elif row.closed is not None:
         raise CommandError(f"refused: {row.experiment_id} has ended ({row.status}); nothing was changed")
     else:
@@ -95,21 +94,12 @@ def _of_experiment(experiment: str, wish: Budget, as_json: bool) -> None:
 def spent_by(settings: "Settings", experiment_id: str) -> "Balance | None":
     """The experiment's balance; None where no model was asked for it and nothing limits that."""
     from cli.records import open_records
-    from services.budget import Budgets
+    from services.budget import Budgets, budget_on_record
 
-    limit = _on_record(open_records(settings), experiment_id) or Budget()
+    limit = budget_on_record(open_records(settings), experiment_id) or Budget()
     balance = Budgets(settings.records_url).balance(experiment_id, limit)
     asked = balance.spent.calls or balance.reserved.calls
     return balance if asked or limit.is_limited else None
-
-
-def _on_record(records: "Records", experiment_id: str) -> Budget | None:
-    """The budget as it was given or last changed; None where the records don't tell."""
-    for event in ("budget_changed", "experiment_opened"):
-        for row in records.audit(experiment=experiment_id, event=event, limit=1):
-            if row.data.get("budget") is not None:
-                return Budget.model_validate(row.data["budget"])
-    return None
 
 
 async def _changed(experiment_id: str, wish: Budget) -> Budget:

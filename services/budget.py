@@ -15,11 +15,12 @@ from schemas.budget import Balance, Budget
 from schemas.models import CallKey
 from schemas.usage import Usage
 from services.calls.purse import OverBudget, Purse
+from services.records import Records
 from services.records.database import Database
 from services.records.errors import RecordsError
 from services.records.tables import Spending
 
-__all__ = ["BudgetError", "Budgets", "OverBudget"]
+__all__ = ["BudgetError", "Budgets", "OverBudget", "budget_on_record"]
 
 RESERVED, SETTLED, RELEASED = "reserved", "settled", "released"
 
@@ -91,6 +92,15 @@ class Budgets:
     def close(self) -> None:
         """Close all connections; the next call opens new ones."""
         self._database.close()
+
+
+def budget_on_record(records: Records, experiment_id: str) -> Budget | None:
+    """The budget as it was given or last changed; None where the records don't tell."""
+    for event in ("budget_changed", "experiment_opened"):
+        for row in records.audit(experiment=experiment_id, event=event, limit=1):
+            if row.data.get("budget") is not None:
+                return Budget.model_validate(row.data["budget"])
+    return None
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     """Most US dollars for calls of models on one day (UTC), over all experiments; no limit where unset."""
     budget_day_tokens: Tokens | None = None
     budget_day_calls: Calls | None = None
+    metrics: str = Field(default="", pattern=r"^([A-Za-z0-9.:\[\]-]+:\d{1,5})?$")
+    """HOST:PORT at which a worker tells Prometheus its metrics; nowhere where empty."""
     temporal_ui: str = ""
     """Base URL of the Web UI, for the links; derived from the address where empty."""
 
