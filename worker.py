@@ -186,6 +186,7 @@ async def serving(
             workflows=[StrategyExperiment, Candidate, Sweep],
             activities=[
                 authoring.generate_code,
+                authoring.adopt_code,
                 authoring.fix_code,
                 authoring.validate_code,
                 authoring.delete_branch,

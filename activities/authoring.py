@@ -7,6 +7,7 @@ from temporalio import activity
 from activities.failures import passing, permanent
 from activities.trying import beat
 from schemas.steps import (
+    AdoptInput,
     BranchGone,
     BranchRef,
     Committed,
@@ -29,6 +30,11 @@ class Authoring:
     def generate_code(self, order: GenerateInput) -> Committed:
         with permanent(*self._author.permanent_errors), passing(*self._author.passing_errors):
             return self._author.generate(order, on_wait=beat)
+
+    @activity.defn(no_thread_cancel_exception=True)
+    def adopt_code(self, order: AdoptInput) -> Committed:
+        with permanent(*self._author.permanent_errors):
+            return self._author.adopt(order)
 
     @activity.defn(no_thread_cancel_exception=True)
     def fix_code(self, order: FixInput) -> FixOutput:

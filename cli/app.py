@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.output import CommandError, Exit
-from schemas.experiment import ApprovalPolicy
+from schemas.experiment import ApprovalPolicy, ForkStep
 
 app = typer.Typer(
     no_args_is_help=False,
@@ -56,7 +56,7 @@ def run(
     data: Annotated[
         str | None,
         typer.Option(
-            help="GOOG, EURUSD, BTCUSD, or an OHLCV CSV file; the definition's symbol where left away.",
+            help="GOOG, EURUSD, BTCUSD, or an OHLCV CSV file; the definition's symbol where left out.",
             rich_help_panel=_EXPERIMENT,
         ),
     ] = None,
@@ -77,6 +77,23 @@ def run(
             rich_help_panel=_EXPERIMENT,
         ),
     ] = 1,
+    fork: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXPERIMENT",
+            help="Begin with code that is on record of an experiment, with its definition and data unless others are "
+            "given; no engine is asked for it.",
+            rich_help_panel=_EXPERIMENT,
+        ),
+    ] = None,
+    fork_step: Annotated[
+        ForkStep | None,
+        typer.Option(
+            "--from",
+            help="What to fork: the first code that was generated, or what was judged last. [default: generated]",
+            rich_help_panel=_EXPERIMENT,
+        ),
+    ] = None,
     approval: Annotated[
         ApprovalPolicy,
         typer.Option(
@@ -97,7 +114,8 @@ def run(
         ),
     ] = None,
     experiment_id: Annotated[
-        str | None, typer.Option("--id", help="An own name for the experiment.", rich_help_panel=_EXPERIMENT)
+        str | None,
+        typer.Option("--id", help="A name of your own for the experiment.", rich_help_panel=_EXPERIMENT),
     ] = None,
     detach: Annotated[
         bool,
@@ -164,7 +182,7 @@ def run(
     calls: Annotated[int | None, typer.Option(min=0, help="Most calls.", rich_help_panel=_SPENDING)] = None,
     sandbox: Annotated[
         Provider | None,
-        typer.Option(help="The first that works where left away.", rich_help_panel=_TRYING),
+        typer.Option(help="The first that works where left out.", rich_help_panel=_TRYING),
     ] = None,
     memory: Annotated[
         int, typer.Option(min=64, max=65536, help="Memory of the sandbox, in MB.", rich_help_panel=_TRYING)
@@ -173,11 +191,12 @@ def run(
     if context.invoked_subcommand is not None:
         refuse_misplaced_options(context, context.invoked_subcommand)
         return
-    if strategy is None and definition is None:
+    if strategy is None and definition is None and fork is None:
         given = _given(context)
         if given:
             raise CommandError(
-                f"{', '.join(given)} without a strategy; name what to try: --strategy NAME or --definition FILE"
+                f"{', '.join(given)} without a strategy; name what to try: --strategy NAME, --definition FILE or "
+                "--fork EXPERIMENT"
             )
         typer.echo(context.get_help())
         raise typer.Exit(Exit.USAGE)
@@ -196,6 +215,8 @@ def run(
         data=data,
         engines=engine or [],
         candidates=candidates,
+        fork=fork,
+        fork_step=fork_step,
         budget=Budget(tokens=tokens, usd=usd, calls=calls),
         approval=approval,
         max_fixes=max_fixes,

@@ -14,6 +14,7 @@ EXPECTED: Mapping[str, Exit] = {
     "pydantic_core._pydantic_core.ValidationError": Exit.USAGE,
     "pydantic_settings.exceptions.SettingsError": Exit.USAGE,
     "services.engines.contract.EngineError": Exit.USAGE,
+    "services.forks.ForkError": Exit.USAGE,
     "services.formatter.FormatError": Exit.USAGE,
     "services.library.errors.LibraryError": Exit.USAGE,
     "services.market_data.errors.DataError": Exit.USAGE,
@@ -40,6 +41,8 @@ EXPECTED: Mapping[str, Exit] = {
 
 _ASKED_OF_PEOPLE = ("Settings", "ExperimentRequest", "Thresholds", "Costs", "Limits", "Decision")
 """Shapes that are filled from options and the environment; in any other an invalid value is a bug."""
+_UNAVAILABLE = 14
+"""gRPC's number for a server that can't be reached."""
 _OPTIONS = {"experiment_id": "--id", "memory_mb": "--memory"}
 """Fields of shapes that have another name on the command line."""
 
@@ -68,6 +71,8 @@ def in_words(error: BaseException) -> str:
         case "SettingsError":
             return _setting(error)
         case "RPCError":
+            if getattr(error, "status", None) == _UNAVAILABLE:
+                return f"the Temporal server doesn't answer any more ({error}); see: python starter.py doctor"
             return f"the Temporal server refused ({error}); see: python starter.py doctor"
     if is_usage(error):
         return _usage(error)
@@ -83,6 +88,8 @@ def _details(error: Any) -> list[dict[str, Any]]:
 def _invalid(error: Any, detail: dict[str, Any]) -> str:
     """One line on one option, or on one variable of the environment."""
     field = ".".join(str(part) for part in detail["loc"])
+    if not field:  # of the values together
+        return str(detail["msg"]).removeprefix("Value error, ")
     if error.title == "Settings":
         name = f"GENESIS_{field.upper()}"
     else:

@@ -13,14 +13,16 @@ from pathlib import Path
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
+from cli.forking import origin_of, refuse_other_strategy, refuse_other_writers
 from cli.output import CommandError, Exit, complain, err, out, print_json
 from cli.results import show_diff, show_result, show_waiting
 from cli.session import Handle, Session, session
 from cli.watching import Seen, watch
 from domain.holdout import held_back
 from schemas.budget import Budget
-from schemas.definition import Thresholds
+from schemas.definition import StrategyDefinition, Thresholds
 from schemas.experiment import (
     ApprovalPolicy,
     Decision,
@@ -28,6 +30,7 @@ from schemas.experiment import (
     DecisionReceipt,
     ExperimentRequest,
     ExperimentStatus,
+    ForkStep,
     Progress,
 )
 from schemas.holdout import Holdout
@@ -36,8 +39,10 @@ from schemas.sandbox import Limits, ProviderName
 from schemas.trading import Costs
 from services.artifacts import Artifacts
 from services.definitions import load_definition
+from services.forks import Origin
 from services.market_data import BUNDLED, MarketData
 from services.settings import Settings
+from services.temporal.connect import TemporalUnreachable
 from workflows.experiment import StrategyExperiment
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|s|m|h|d)?")
@@ -57,6 +62,9 @@ class Wish:
     data: str | None
     engines: Sequence[str]
     candidates: int
+    fork: str | None
+    """The experiment whose code is taken up, by the beginning of its id."""
+    fork_step: ForkStep | None
     budget: Budget
     approval: ApprovalPolicy
     max_fixes: int
@@ -96,32 +104,34 @@ def whoami() -> str:
 
 def request_from(wish: Wish, settings: Settings) -> ExperimentRequest:
     """Read the definition, freeze the data, and make the request that a replay can be made from."""
-    if (wish.strategy is None) == (wish.definition is None):
-        raise CommandError("name what to try: either --strategy NAME or --definition FILE")
-    checked = load_definition(wish.definition or wish.strategy or "", root=settings.strategies)
-    for note in checked.notes:
-        err.print(f"note: {note}", style="dim", markup=False)
-    definition = checked.definition
-    source = wish.data or (definition.symbol if definition.symbol.upper() in BUNDLED else None)
-    if source is None:
-        raise CommandError(
-            f"{definition.name} trades {definition.symbol}, for which no data ships; give --data FILE.csv or one of "
-            f"{', '.join(BUNDLED)}"
-        )
+    origin = origin_of(wish.fork, settings) if wish.fork is not None else None
+    if origin is None and wish.fork_step:
+        raise CommandError("--from says what of an experiment to fork; name that: --fork EXPERIMENT")
+    if origin:
+        refuse_other_writers(wish.engines, wish.candidates)
+    fork = origin.code(wish.fork_step or ForkStep.GENERATED) if origin else None
+    definition = definition_of(wish, settings, origin)
     market = MarketData(Artifacts(settings.home / "artifacts"))
     data = market.clip(
-        market.load(source), start=definition.start_date, end=definition.end_date, period=definition.period
+        origin.data(market) if origin and wish.data is None else market.load(source_of(wish, definition)),
+        start=definition.start_date,
+        end=definition.end_date,
+        period=definition.period,
     )
     data, holdout = sealed(market, data, wish.holdout)
+    engines = wish.engines or (settings.engine,)
+    if wish.candidates > 1 and "offline" in engines:
+        err.print("note: offline writes the same code each time; one candidate of it is enough", style="dim")
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return ExperimentRequest(
         experiment_id=wish.experiment_id or f"{definition.name}-{stamp}-{secrets.token_hex(2)}",
         definition=definition,
         data=data,
         holdout=holdout,
-        engine=wish.engines[0] if wish.engines else settings.engine,
+        engine=fork.engine if fork else wish.engines[0] if wish.engines else settings.engine,
         engines=[*wish.engines] if len(wish.engines) > 1 else [],
         candidates=wish.candidates,
+        fork=fork,
         budget=wish.budget,
         approval=wish.approval,
         max_fixes=wish.max_fixes,
@@ -132,6 +142,31 @@ def request_from(wish: Wish, settings: Settings) -> ExperimentRequest:
         limits=wish.limits,
         requested_by=whoami(),
     )
+
+
+def definition_of(wish: Wish, settings: Settings, origin: Origin | None) -> StrategyDefinition:
+    """The definition that is named; a fork's own where none is."""
+    named = [each for each in (wish.strategy, wish.definition) if each is not None]
+    if len(named) > 1 or (not named and origin is None):
+        raise CommandError("name what to try: either --strategy NAME or --definition FILE")
+    if origin and not named:
+        return origin.definition().definition
+    checked = load_definition(named[0], root=settings.strategies)
+    for note in checked.notes:
+        err.print(f"note: {note}", style="dim", markup=False)
+    if origin:
+        refuse_other_strategy(origin, checked.definition)
+    return checked.definition
+
+
+def source_of(wish: Wish, definition: StrategyDefinition) -> str:
+    source = wish.data or (definition.symbol if definition.symbol.upper() in BUNDLED else None)
+    if source is None:
+        raise CommandError(
+            f"{definition.name} trades {definition.symbol}, for which no data ships; give --data FILE.csv or one of "
+            f"{', '.join(BUNDLED)}"
+        )
+    return source
 
 
 def sealed(market: MarketData, whole: DataSet, share: float) -> tuple[DataSet, Holdout | None]:
@@ -155,36 +190,54 @@ async def start(link: Session, request: ExperimentRequest) -> Handle:
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             static_summary=(
                 f"{request.definition.name} on {request.data.name}, {', '.join(dict.fromkeys(request.writers))}"
+                f"{f', fork of {request.fork.experiment_id}' if request.fork else ''}"
             ),
             static_details=request.definition.description,
         )
     except WorkflowAlreadyStartedError as error:
         raise CommandError(
-            f"an experiment {request.experiment_id} exists already; leave --id away"
+            f"an experiment {request.experiment_id} exists already; choose another --id, or leave it out"
         ) from error
 
 
 async def run(wish: Wish) -> Exit:
     settings = Settings()
     request = request_from(wish, settings)  # first: a typing error needs no server
-    async with session(settings, may_embed=not wish.detach) as link:
-        if link.link.embedded:
-            await link.serve()  # before the start: what is started is on record at once
-        handle = await start(link, request)
-        err.print(f"{request.experiment_id}: {link.link.run_url(request.experiment_id)}", markup=False)
-        for warning in (request.holdout.whole if request.holdout else request.data).warnings:
-            err.print(f"data: {warning}", style="dim", markup=False)
-        if request.holdout:
-            err.print(f"holdout: {request.holdout} stay sealed until the decision", style="dim", markup=False)
-        if wish.detach:
-            said = {"experiment_id": request.experiment_id, "url": link.link.run_url(request.experiment_id)}
-            if wish.as_json:
-                print_json(said)
-            else:
-                out.print(f"started; watch it with: python starter.py status {request.experiment_id} --watch")
-            return Exit.DONE
-        await link.serve_if_nobody_does(handle)
-        return await see_through(link, handle, as_json=wish.as_json, ask=not wish.as_json)
+    started = False
+    try:
+        async with session(settings, may_embed=not wish.detach) as link:
+            if link.link.embedded:
+                await link.serve()  # before the start: what is started is on record at once
+            handle = await start(link, request)
+            started = True
+            err.print(f"{request.experiment_id}: {link.link.run_url(request.experiment_id)}", markup=False)
+            if request.fork:
+                err.print(f"fork: {request.fork}; no engine is asked for it", style="dim", markup=False)
+            for warning in (request.holdout.whole if request.holdout else request.data).warnings:
+                err.print(f"data: {warning}", style="dim", markup=False)
+            if request.holdout:
+                err.print(
+                    f"holdout: {request.holdout} stay sealed until the decision", style="dim", markup=False
+                )
+            if wish.detach:
+                said = {
+                    "experiment_id": request.experiment_id,
+                    "url": link.link.run_url(request.experiment_id),
+                }
+                if wish.as_json:
+                    print_json(said)
+                else:
+                    out.print(
+                        f"started; watch it with: python starter.py status {request.experiment_id} --watch"
+                    )
+                return Exit.DONE
+            await link.serve_if_nobody_does(handle)
+            return await see_through(link, handle, as_json=wish.as_json, ask=not wish.as_json)
+    except (RPCError, TemporalUnreachable):
+        if started:
+            goes_on = f"python starter.py status {request.experiment_id} --watch"
+            complain(f"{request.experiment_id} was started, and goes on with: {goes_on}", "note", "yellow")
+        raise
 
 
 async def see_through(

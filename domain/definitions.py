@@ -91,8 +91,8 @@ def read_rulebook(definition: StrategyDefinition) -> Rulebook:
     return book
 
 
-def definition_digest(definition: StrategyDefinition) -> str:
-    """SHA-256 of the definition as canonical JSON: keys sorted, no whitespace, defaults written out.
+def canonical_definition(definition: StrategyDefinition) -> bytes:
+    """The definition as canonical JSON in UTF-8: keys sorted, no whitespace, defaults written out.
 
     What was added later, a threshold and secrets, is left out where it isn't set, so that digests stay as they were.
     """
@@ -102,7 +102,12 @@ def definition_digest(definition: StrategyDefinition) -> str:
     if not definition.secrets:
         del data["secrets"]
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return text.encode()
+
+
+def definition_digest(definition: StrategyDefinition) -> str:
+    """SHA-256 of the definition's canonical form, under which it is an artifact once code was written for it."""
+    return hashlib.sha256(canonical_definition(definition)).hexdigest()
 
 
 def resolve_distance(distance: Distance, parameters: Mapping[str, float]) -> float:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from schemas.base import Shape, UtcTime
 from schemas.budget import Budget
 from schemas.code import Digest, Sha
-from schemas.definition import StrategyDefinition, Thresholds
+from schemas.definition import Name, StrategyDefinition, Thresholds
 from schemas.gates import GateResult
 from schemas.holdout import Evidence, Holdout, HoldoutReport
 from schemas.market import DataSet
@@ -27,6 +27,32 @@ class ApprovalPolicy(StrEnum):
     DRY_RUN = "dry-run"  # judges, never merges
 
 
+class ForkStep(StrEnum):
+    """Which code of another experiment a fork takes up."""
+
+    GENERATED = "generated"  # the first that the engine wrote
+    JUDGED = "judged"  # what was judged last, or chosen of several
+
+
+class Fork(Shape):
+    """Code that is on record already, taken up instead of asking an engine."""
+
+    experiment_id: ExperimentId
+    step: ForkStep
+    attempt: Annotated[int, Field(ge=1)]
+    """As that experiment counts them."""
+    commit: Sha
+    code: Digest
+    files: Digest | None = None
+    """Artifact: a JSON object, name to text, of the files beside the code."""
+    entrypoint: Name
+    engine: str
+    """Who wrote it."""
+
+    def __str__(self) -> str:
+        return f"{self.experiment_id}, the code {self.step} at attempt {self.attempt} by {self.engine}"
+
+
 class ExperimentRequest(Shape):
     """Starts one experiment; small enough for history, and complete: a replay needs nothing else."""
 
@@ -41,6 +67,8 @@ class ExperimentRequest(Shape):
     """Where several write side by side; `engine` is the first of them then."""
     candidates: Annotated[int, Field(ge=1, le=16)] = 1
     """How many versions each engine writes side by side; the best one goes on."""
+    fork: Fork | None = None
+    """What is begun with instead of asking `engine`, which then only repairs."""
     approval: ApprovalPolicy = ApprovalPolicy.AUTO
     max_fixes: Annotated[int, Field(ge=0, le=20)] = 3
     budget: Budget = Budget()
@@ -67,6 +95,12 @@ class ExperimentRequest(Shape):
             raise ValueError(
                 f"candidates: {len(self.writers)} in all; at most 16 can be written side by side"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _fork_is_one(self) -> Self:
+        if self.fork and len(self.writers) > 1:
+            raise ValueError("fork: a fork begins with one code; several can't be written beside it")
         return self
 
     @model_validator(mode="after")
@@ -199,6 +233,8 @@ class ExperimentResult(Shape):
     """None where a gate failed."""
     engine: str = ""
     """Who wrote the code."""
+    forked_from: Fork | None = None
+    """What was begun with, where no engine was asked for it."""
     usage: Usage | None = None
     """What models used; None where none was asked."""
     lessons: list[GivenLesson] = []

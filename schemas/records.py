@@ -11,10 +11,10 @@ from schemas.experiment import ExperimentStatus
 class Event(Shape):
     """One thing that happened to an experiment. `event_id` is the same on every retry; writing twice changes nothing.
 
-    Events: experiment_opened, step_started, code_generated, code_validated, sandbox_created, sandbox_preserved,
-    sandbox_cleaned_up, gates_judged, fix_made, lessons_recalled, lessons_learned, candidate_chosen, holdout_opened,
-    result_weighed, recommended, decision_awaited, decision_taken, decision_refused, merge_started, merged, rolled_back,
-    cancelled, failed, dry_run_ended, budget_changed, token_issued, tokens_revoked, report_written,
+    Events: experiment_opened, step_started, code_generated, code_adopted, code_validated, sandbox_created,
+    sandbox_preserved, sandbox_cleaned_up, gates_judged, fix_made, lessons_recalled, lessons_learned, candidate_chosen,
+    holdout_opened, result_weighed, recommended, decision_awaited, decision_taken, decision_refused, merge_started,
+    merged, rolled_back, cancelled, failed, dry_run_ended, budget_changed, token_issued, tokens_revoked, report_written,
     queued, experiment_closed, swept.
     """
 
@@ -28,10 +28,11 @@ class Event(Shape):
     """The state the experiment enters with this event; None leaves it."""
     data: dict[str, Any] = {}
     """Small: hashes, refs, numbers. experiment_opened carries strategy, definition_sha256, data_sha256, data_name,
-    engine, approval, requested_by, and whole_sha256 where bars are held back; gates_judged carries attempt, commit,
-    gates and metrics; holdout_opened carries whole_sha256, first and bars, and is recorded before the opening;
-    result_weighed carries holdout_gates and evidence; recommended carries verdict and reason; merged carries commit and
-    tag; sandbox_* carry sandbox_id, provider, and reason, size_bytes, seconds, peak_memory_mb where known;
+    engine, approval, requested_by, whole_sha256 where bars are held back, and forked_from (a Fork) where the code was
+    on record already; code_generated and code_adopted carry commit, code, entrypoint and engine; gates_judged carries
+    attempt, commit, gates and metrics; holdout_opened carries whole_sha256, first and bars, and is recorded before the
+    opening; result_weighed carries holdout_gates and evidence; recommended carries verdict and reason; merged carries
+    commit and tag; sandbox_* carry sandbox_id, provider, and reason, size_bytes, seconds, peak_memory_mb where known;
     report_written carries report."""
 
 

@@ -8,12 +8,12 @@ from schemas.base import Shape, UtcTime
 from schemas.budget import Budget
 from schemas.code import CodeMetadata, Digest, Finding, Sha
 from schemas.definition import StrategyDefinition
-from schemas.experiment import ExperimentRequest, ExperimentResult
+from schemas.experiment import ExperimentRequest, ExperimentResult, Fork
 from schemas.gates import GateReport, GateResult
 from schemas.holdout import HoldoutReport
 from schemas.records import Event
 from schemas.sandbox import Limits, ProviderName
-from schemas.secrets import IssueInput
+from schemas.secrets import IssueInput, SecretName
 from schemas.trading import Costs, Metrics
 from schemas.usage import Usage
 
@@ -33,6 +33,15 @@ class GenerateInput(Shape):
     """What may be read of the secrets; None where nothing is needed."""
     recalled: Digest | None = None
     """Artifact: a JSON list of `Lesson`."""
+
+
+class AdoptInput(Shape):
+    experiment_id: str
+    definition: StrategyDefinition
+    data: Digest
+    branch: str
+    lease_seconds: float
+    fork: Fork
 
 
 class Tried(Shape):
@@ -77,7 +86,10 @@ class Committed(Shape):
     entrypoint: str
     engine: str
     code: Digest
+    files: Digest | None = None
+    """Artifact: a JSON object, name to text, of the files beside the code; None where there is none."""
     definition_digest: Digest
+    """Artifact: the definition in its canonical form."""
     summary: str
     usage: Usage | None = None
     """What it cost to write; None where no model was asked."""
@@ -101,6 +113,8 @@ class ValidateInput(Shape):
     commit: Sha
     entrypoint: str
     attempt: int
+    secrets: list[SecretName] = []
+    """What the definition asks for, and its code may read from the environment."""
 
 
 class Validated(Shape):
@@ -230,6 +244,8 @@ class MergeInput(Shape):
     data: Digest
     engine: str
     image: str
+    forked_from: str = ""
+    """The experiment whose code was taken up; empty where an engine was asked."""
     metrics: Metrics
 
 

@@ -38,4 +38,4 @@ class Usage(Shape):
     def __str__(self) -> str:
         cost = "price unknown" if self.usd is None else f"${self.usd:.4f}"
         calls = f"{self.calls} call{'' if self.calls == 1 else 's'}"
-        return f"{calls}, {self.input_tokens} tokens in, {self.output_tokens} out, {cost}"
+        return f"{calls}, {self.input_tokens:,} tokens in, {self.output_tokens:,} out, {cost}"

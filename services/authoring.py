@@ -3,11 +3,11 @@
 Every commit is found again by its key, so that a step that is repeated returns what it made the first time.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 
-from domain.definitions import DefinitionError, definition_digest
+from domain.definitions import DefinitionError, canonical_definition
 from domain.rules.errors import RuleError
 from schemas.budget import Budget
 from schemas.code import Digest, Finding, GeneratedCode, Severity
@@ -17,6 +17,7 @@ from schemas.memory import Lesson
 from schemas.orders import EarlierTry, FixOrder, GenerateOrder
 from schemas.secrets import IssueInput
 from schemas.steps import (
+    AdoptInput,
     BranchGone,
     BranchRef,
     Committed,
@@ -26,7 +27,7 @@ from schemas.steps import (
     Validated,
     ValidateInput,
 )
-from services.artifacts import Artifacts
+from services.artifacts import ArtifactCorrupt, ArtifactMissing, Artifacts
 from services.calls import NoPurse, OverBudget, Purse
 from services.code_reading import check_code, describe_code
 from services.engines import CannotFix, Engine, EngineBusy, EngineError, Engines
@@ -63,6 +64,8 @@ class Author:
         DefinitionError,
         RuleError,
         LibraryError,
+        ArtifactMissing,
+        ArtifactCorrupt,
     )
     passing_errors: tuple[type[Exception], ...] = (EngineBusy, SecretsUnavailable)
 
@@ -98,7 +101,29 @@ class Author:
                     recalled=self._lessons(order.recalled),
                 )
             )
-        return self._commit(order, code, "generate", base=self._library.head(), subject="Generate")
+        return self._commit(
+            order, code, "generate", base=self._library.head(), engine=order.engine, subject="Generate"
+        )
+
+    def adopt(self, order: AdoptInput) -> Committed:
+        """Take up the code that another experiment has on record; no engine is asked, and nothing is paid."""
+        self._lease(order.branch, order.experiment_id, order.lease_seconds)
+        fork = order.fork
+        code = GeneratedCode(
+            code=self._artifacts.get(fork.code).decode(),
+            entrypoint=fork.entrypoint,
+            files=self._artifacts.get_json(fork.files) if fork.files else {},
+        )
+        made = self._commit(
+            order,
+            code,
+            "adopt",
+            base=self._library.head(),
+            engine=fork.engine,
+            subject="Adopt",
+            trailers={"Forked-From": fork.experiment_id},
+        )
+        return made.model_copy(update={"summary": f"{made.summary}, from {fork.experiment_id}"})
 
     def fix(self, order: FixInput, on_wait: OnWait) -> FixOutput:
         """As `generate`."""
@@ -135,14 +160,16 @@ class Author:
         code = GeneratedCode(
             code=fixed.fixed_code, entrypoint=order.entrypoint, usage=fixed.usage, prompt=fixed.prompt
         )
-        made = self._commit(order, code, f"fix/{order.attempt}", base=order.commit, subject="Fix")
+        made = self._commit(
+            order, code, f"fix/{order.attempt}", base=order.commit, engine=order.engine, subject="Fix"
+        )
         return FixOutput(committed=made, reason=fixed.explanation, usage=fixed.usage)
 
     def validate(self, order: ValidateInput) -> Validated:
         """Parse, policy, metadata; then format, and commit what formatting changed."""
         path = code_path(order.strategy)
         source = self._library.read(order.commit, path)
-        findings = check_code(source, order.entrypoint)
+        findings = check_code(source, order.entrypoint, order.secrets)
         commit = order.commit
         if not _errors(findings):
             try:
@@ -207,21 +234,30 @@ class Author:
         self._records.open_lease(BRANCH, branch, experiment_id, self._host, expires)
 
     def _commit(
-        self, order: GenerateInput | FixInput, code: GeneratedCode, step: str, *, base: str, subject: str
+        self,
+        order: GenerateInput | AdoptInput | FixInput,
+        code: GeneratedCode,
+        step: str,
+        *,
+        base: str,
+        engine: str,
+        subject: str,
+        trailers: Mapping[str, str] | None = None,
     ) -> Committed:
         definition = order.definition
-        digest = definition_digest(definition)
+        digest = self._artifacts.put(canonical_definition(definition))
         files = {code_path(definition.name): code.code, definition_path(definition.name): _pretty(definition)}
         files |= {f"strategies/{definition.name}/{name}": text for name, text in code.files.items()}
         ref = self._library.commit_files(
             branch=order.branch,
             files=files,
-            message=f"{subject} {definition.name} {definition.version} with {order.engine}",
+            message=f"{subject} {definition.name} {definition.version} with {engine}",
             trailers={
                 "Experiment-Id": order.experiment_id,
                 "Definition-Sha256": digest,
                 "Data-Sha256": order.data,
-                "Engine": order.engine,
+                "Engine": engine,
+                **(trailers or {}),
             },
             base=base,
             key=f"{order.experiment_id}/{step}",
@@ -230,10 +266,11 @@ class Author:
             branch=ref.branch,
             commit=ref.commit,
             entrypoint=code.entrypoint,
-            engine=order.engine,
+            engine=engine,
             code=self._artifacts.put(code.code.encode()),
+            files=self._artifacts.put_json(code.files) if code.files else None,
             definition_digest=digest,
-            summary=f"{len(code.code.splitlines())} lines by {order.engine}",
+            summary=f"{len(code.code.splitlines())} lines by {engine}",
             usage=code.usage,
             prompt=code.prompt,
         )

@@ -27,6 +27,7 @@ class Merger:
                 "Data-Sha256": order.data,
                 "Engine": order.engine,
                 "Sandbox-Image": order.image,
+                **({"Forked-From": order.forked_from} if order.forked_from else {}),
             },
             files={f"strategies/{order.strategy}/metrics.json": metrics},
         )

@@ -38,6 +38,8 @@ class Reporter:
             ("Asked by", request.requested_by),
             ("Approval", request.approval),
         ]
+        if request.fork:
+            lineage.append(("Forked from", str(request.fork)))
         if order.sandbox:
             lineage.append(("Sandbox", f"{order.sandbox.provider}: {order.sandbox.image}"))
         if result.code:

@@ -19,7 +19,8 @@ with workflow.unsafe.imports_passed_through():
 
 def access_of(request: ExperimentRequest, lease_seconds: float) -> IssueInput | None:
     """What the experiment's steps have to read; None where that is nothing: no model writes, no secret is asked for."""
-    engines = [engine for engine in dict.fromkeys(request.writers) if ":" in engine]
+    asks = not request.fork or request.max_fixes > 0
+    engines = [engine for engine in dict.fromkeys(request.writers) if ":" in engine and asks]
     if not engines and not request.definition.secrets:
         return None
     return IssueInput(

@@ -1,16 +1,17 @@
 """Code, until it passes its gates or nothing more can be done: written, validated, tried out, repaired."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.authoring import Authoring
-    from schemas.experiment import ExperimentRequest, Step
+    from activities.failures import PAID
+    from schemas.experiment import ExperimentRequest, Fork, Step
     from schemas.gates import Gate, GateReport, GateResult, Outcome
     from schemas.secrets import IssueInput
-    from schemas.steps import Committed, FixInput, GenerateInput, Tried, ValidateInput
+    from schemas.steps import AdoptInput, Committed, FixInput, GenerateInput, Tried, ValidateInput
     from schemas.usage import Usage
     from workflows.bench import Bench
     from workflows.journal import Journal
@@ -55,6 +56,7 @@ class Craft:
         try:
             await self._until_nothing_is_left()
         except ActivityError as error:
+            self._journal.add_usage(paid_in(error))
             if not is_cancelled_exception(error):
                 await self._lessons.learn(self._reports)
             raise
@@ -76,40 +78,57 @@ class Craft:
     async def _generate(self) -> None:
         branch = self._first_branch
         self._undo_branch(branch)
+        fork = self._request.fork
         with self._journal.step(Step.GENERATE):
-            order = GenerateInput(
-                experiment_id=self._id,
-                definition=self._request.definition,
-                data=self._request.data.digest,
-                engine=self._request.engine,
-                candidate=self._candidate,
-                branch=branch,
-                lease_seconds=self._lease_seconds(),
-                budget=self._journal.budget,
-                access=self._access(),
-                recalled=await self._lessons.recall(0),
-            )
-            self._check()
-            self.code = await workflow.execute_activity_method(
-                Authoring.generate_code,
-                order,
-                summary=f"{self._request.engine} writes {branch}",
-                **ENGINE,
-            )
+            self.code = await (self._adopted(fork, branch) if fork else self._generated(branch))
             self._check()
             self._journal.add_usage(self.code.usage)
             self._journal.commit = self.code.commit
             self._journal.summarise(self.code.summary)
             self._journal.emit(
-                "code_generated",
+                "code_adopted" if fork else "code_generated",
                 branch=branch,
                 commit=self.code.commit,
                 code=self.code.code,
+                entrypoint=self.code.entrypoint,
                 definition_sha256=self.code.definition_digest,
                 engine=self.code.engine,
                 prompt=self.code.prompt,
                 usage=_told(self.code.usage),
+                artifacts={"files": self.code.files} if self.code.files else {},
             )
+
+    async def _generated(self, branch: str) -> Committed:
+        order = GenerateInput(
+            experiment_id=self._id,
+            definition=self._request.definition,
+            data=self._request.data.digest,
+            engine=self._request.engine,
+            candidate=self._candidate,
+            branch=branch,
+            lease_seconds=self._lease_seconds(),
+            budget=self._journal.budget,
+            access=self._access(),
+            recalled=await self._lessons.recall(0),
+        )
+        self._check()
+        return await workflow.execute_activity_method(
+            Authoring.generate_code, order, summary=f"{order.engine} writes {branch}", **ENGINE
+        )
+
+    async def _adopted(self, fork: Fork, branch: str) -> Committed:
+        """No lesson is recalled either: nothing is written that could heed it."""
+        order = AdoptInput(
+            experiment_id=self._id,
+            definition=self._request.definition,
+            data=self._request.data.digest,
+            branch=branch,
+            lease_seconds=self._lease_seconds(),
+            fork=fork,
+        )
+        return await workflow.execute_activity_method(
+            Authoring.adopt_code, order, summary=f"{branch} from {fork.experiment_id}", **COMMIT
+        )
 
     async def _validate(self) -> None:
         code = self.written
@@ -122,6 +141,7 @@ class Craft:
                 commit=code.commit,
                 entrypoint=code.entrypoint,
                 attempt=self._journal.attempt,
+                secrets=self._request.definition.secrets,
             )
             validated = await workflow.execute_activity_method(
                 Authoring.validate_code, order, summary=f"attempt {self._journal.attempt}", **COMMIT
@@ -230,6 +250,14 @@ def kind_of(error: BaseException) -> str | None:
     """The type that a failed step gave its failure; None where it gave none."""
     cause = error.cause if isinstance(error, FailureError) and error.cause else error
     return cause.type if isinstance(cause, ApplicationError) else None
+
+
+def paid_in(error: BaseException) -> Usage | None:
+    """What a step that failed had paid for models by then; None where that is nothing."""
+    cause = error.cause if isinstance(error, FailureError) and error.cause else error
+    details = cause.details if isinstance(cause, ApplicationError) else ()
+    paid = [each[PAID] for each in details if isinstance(each, Mapping) and PAID in each]
+    return Usage.model_validate(paid[0]) if paid else None
 
 
 def _told(usage: Usage | None) -> dict[str, float | None] | None:

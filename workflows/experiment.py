@@ -120,6 +120,7 @@ class StrategyExperiment:
                 approval=request.approval,
                 requested_by=request.requested_by,
                 budget=request.budget.model_dump(mode="json"),
+                **({"forked_from": request.fork.model_dump(mode="json")} if request.fork else {}),
             )
 
     async def _grant_access(self) -> None:
@@ -203,6 +204,7 @@ class StrategyExperiment:
                 data=self._request.data.digest,
                 engine=self._craft.written.engine,
                 image=self._bench.lease.image if self._bench.lease else "unknown",
+                forked_from=self._request.fork.experiment_id if self._request.fork else "",
                 metrics=report.metrics,
             )
             merge = await workflow.execute_activity_method(

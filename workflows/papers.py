@@ -40,6 +40,7 @@ class Papers:
             holdout=journal.holdout,
             evidence=journal.evidence,
             engine=code.engine if code else "",
+            forked_from=self._request.fork,
             usage=journal.usage,
             lessons=journal.lessons,
             trades=report.trades if report else None,

@@ -53,6 +53,11 @@ class MarketData:
         bars, warnings = read_csv(_read(path, source), source if name not in BUNDLED else name)
         return self._freeze(bars, name, warnings)
 
+    def frozen(self, digest: Digest, name: str) -> DataSet:
+        """A set that was frozen before, with what its bars tell; how its file was mended is known no more."""
+        bars = self.bars(digest)
+        return self._freeze(bars, name, describe_gaps(pd.DatetimeIndex(bars.index)))
+
     def bars(self, digest: Digest) -> pd.DataFrame:
         """The bars of a frozen set: UTC index `Date`, float columns Open, High, Low, Close, Volume."""
         return from_bytes(self._artifacts.get(digest))

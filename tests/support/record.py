@@ -16,7 +16,9 @@ from pathlib import Path
 from temporalio.client import WorkflowFailureError
 
 from schemas.definition import Thresholds
-from schemas.experiment import ApprovalPolicy, Decision, DecisionAction
+from schemas.experiment import ApprovalPolicy, Decision, DecisionAction, ForkStep
+from services.artifacts import Artifacts
+from services.forks import Origin
 from services.temporal.server import embedded_server
 from tests.support.scripts import invalid_code, right_code, script, wrong_code
 from tests.support.site import ROOT, Handle, Site, site
@@ -67,6 +69,10 @@ async def scenarios(here: Site) -> dict[str, Handle]:
             await handle.result()
         except WorkflowFailureError as error:
             print(f"{handle.id}: {error.cause}")
+    artifacts = Artifacts(here.home / "artifacts")
+    fork = Origin("fixed-twice", here.records, artifacts, here.library).code(ForkStep.GENERATED)
+    handles["forked"] = await start("forked", engine="scripted", fork=fork)
+    await handles["forked"].result()
     handles["merged-lost-sandbox"] = await start("merged-lost-sandbox")
     await asyncio.to_thread(worker.wait)
     assert (
