@@ -21,6 +21,10 @@ def check(
     entrypoint: Annotated[
         str | None, typer.Option(help="The class that will be run; any strategy where left away.")
     ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(help="A secret that the definition asks for; may be given more than once."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Tell what the code policy finds, by line. Exits 1 for errors, 2 for files that can't be read.
@@ -41,7 +45,7 @@ def check(
             if not as_json:
                 complain(str(error))
             continue
-        findings = check_code(source, entrypoint)
+        findings = check_code(source, entrypoint, secret or [])
         findings_in_all += len(findings)
         if any(finding.severity is Severity.ERROR for finding in findings):
             codes.append(Exit.FAILED)

@@ -3,6 +3,7 @@
 Whatever the text, the answer is a list of findings; the worker neither stalls nor falls.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from domain import code_policy
@@ -19,12 +20,12 @@ READING = BoundedCalls(
 """The calls on untrusted text that share their children."""
 
 
-def check_code(source: str, entrypoint: str | None = None) -> list[Finding]:
+def check_code(source: str, entrypoint: str | None = None, secrets: Collection[str] = ()) -> list[Finding]:
     """As domain.code_policy.check_code; text that can't be read within the limits is a finding too."""
     if (too_long := code_policy.check_size(source)) is not None:
         return [too_long]
     try:
-        found = READING.call("services.code_reading:check_here", source, entrypoint)
+        found = READING.call("services.code_reading:check_here", source, entrypoint, sorted(secrets))
     except CallRefused as refused:
         return [costly(refused)]
     return [Finding.model_validate(each) for each in found]
@@ -51,9 +52,9 @@ def costly(refused: CallRefused) -> Finding:
     )
 
 
-def check_here(source: str, entrypoint: str | None) -> list[dict[str, Any]]:
+def check_here(source: str, entrypoint: str | None, secrets: list[str]) -> list[dict[str, Any]]:
     """In the child."""
-    return [finding.model_dump() for finding in code_policy.check_code(source, entrypoint)]
+    return [finding.model_dump() for finding in code_policy.check_code(source, entrypoint, secrets)]
 
 
 def describe_here(source: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def survey(
     """Measure the workspace, and with `keep` store it; None where the sandbox is gone or can't be looked into.
 
     `known` are paths whose content is an artifact already: they are measured and not stored again. `redact` takes
-    out of a file's content what mustn't be stored.
+    out of names and contents of files what mustn't be stored.
 
     Equal workspaces give equal digests. Links, FIFOs and what can't be read are named, never followed.
     """
@@ -77,22 +77,23 @@ def _archive(
         for entry in entries:
             if entry.kind == "directory" or entry.path in known:
                 continue
+            name = redact(entry.path.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
             if entry.kind != "file":
-                left_out.append(f"{entry.path}: a link, FIFO or device")
+                left_out.append(f"{name}: a link, FIFO or device")
             elif entry.size > room:
                 left_out.append(
-                    f"{entry.path}: {entry.size} bytes, more than the {room} that were left of {MOST_BYTES}"
+                    f"{name}: {entry.size} bytes, more than the {room} that were left of {MOST_BYTES}"
                 )
             else:
                 try:
                     content = redact(sandbox.read(entry.path, max_bytes=room))
                 except SandboxRefusal as refusal:
-                    left_out.append(f"{entry.path}: {refusal}")
+                    left_out.append(f"{name}: {refusal}")
                     continue
                 room -= len(content)
-                _add(tar, entry.path, content)
+                _add(tar, name, content)
         if left_out:
-            _add(tar, LEFT_OUT, ("\n".join(left_out) + "\n").encode())
+            _add(tar, LEFT_OUT, redact(("\n".join(left_out) + "\n").encode("utf-8", "surrogateescape")))
     return out.getvalue()
 
 

@@ -218,9 +218,9 @@ def trials_in(
         try:
             sandbox.put({CODE_FILE: code.encode(), DATA_FILE: held})
             result = sandbox.trial(asked, timeout=order.trial_timeout, env=secrets, on_wait=on_wait)
-            return redact_trial(result, secrets) if secrets else result
         except SandboxRefusal as refusal:
             problem = TrialError(stage="run", type="Spoilt", message=f"its sandbox was spoilt: {refusal}")
-            return TrialResult(run=RunResult(exit_code=None), error=problem)
+            result = TrialResult(run=RunResult(exit_code=None), error=problem)
+        return redact_trial(result, secrets) if secrets else result
 
     return trial

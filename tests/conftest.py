@@ -94,6 +94,10 @@ LANES = {
     "test_hosts": "three",
     "test_candidates": "three",
     "test_holdout": "three",
+    "test_canary": "three",
+    "test_fork": "three",
+    "test_models": "two",
+    "test_model_crashes": "three",
 }
 """Durability tests of one lane run one after the other: each brings up so many workers that more would starve them."""
 

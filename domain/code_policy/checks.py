@@ -3,8 +3,10 @@
 import ast
 import re
 import string
+from collections.abc import Collection
 
 from domain.code_policy import allowed
+from domain.code_policy.environment import how_to_read, imports_of_environment
 from domain.code_policy.scopes import Imports
 from domain.code_policy.walking import Walk
 from schemas.code import Severity
@@ -18,7 +20,10 @@ _ATTRIBUTE_IN_TEXT = re.compile(r"@|__|[A-Za-z_)\]]\s*\.\s*[A-Za-z_]")
 class Checks(Walk):
     """What names, attributes, calls, texts and definitions may be."""
 
-    def __init__(self, tree: ast.Module, imports: Imports) -> None:
+    def __init__(self, tree: ast.Module, imports: Imports, secrets: Collection[str] = ()) -> None:
+        """`secrets` may be read from the environment, which is then imported by itself (see environment)."""
+        self._environment = imports_of_environment(tree) if secrets else frozenset()
+        self._instead_of_os = how_to_read(secrets) if secrets else ""
         self._own_functions = {
             node.name
             for node in ast.walk(tree)
@@ -36,6 +41,8 @@ class Checks(Walk):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         module = node.module or ""
+        if node in self._environment:
+            return
         if node.level:
             self._report("import", node, "a relative import", instead="put everything into one module")
         elif self._module(module, node):
@@ -48,7 +55,8 @@ class Checks(Walk):
     def _module(self, name: str, node: ast.AST) -> bool:
         if name in allowed.MODULES:
             return True
-        self._report("import", node, f"the module '{name}' may not be imported")
+        instead = self._instead_of_os if name == "os" else ""
+        self._report("import", node, f"the module '{name}' may not be imported", instead=instead)
         return False
 
     def _member(self, module: str, name: str, node: ast.AST) -> None:

@@ -43,6 +43,10 @@ RULES: dict[str, tuple[str, str]] = {
         "a strategy sees its data as self.data and nothing else",
         "use self.data; print what should be seen",
     ),
+    "environment": (
+        "of the environment a strategy knows the secrets that its definition asks for, and nothing else",
+        "read a secret by its literal name",
+    ),
     "process": ("a strategy starts and ends no process", "remove it"),
     "dynamic_code": ("code made at run time can't be checked", "write it as plain code"),
     "reflection": (

@@ -28,9 +28,12 @@ from schemas.usage import Usage
 from services.engines.contract import OnWait
 from services.engines.faults import translated
 from services.engines.providers import Connection, OutputMode
+from services.secrets.redaction import Redaction
 
 BEAT = 1.0
 """Seconds between two calls of `on_wait`."""
+SECRET_KEY = 16
+"""Letters from which a key is taken out of answers; a shorter one, as `local`, may be a word of the code."""
 
 
 @dataclass(frozen=True)
@@ -167,13 +170,14 @@ def _answer(response: ModelResponse, to: Connection) -> Answer:
     texts = [part.content for part in response.parts if isinstance(part, TextPart)]
     calls = [part.args for part in response.parts if isinstance(part, ToolCallPart) and part.args]
     refusal = (response.provider_details or {}).get("refusal")
+    arguments = (calls[0] if isinstance(calls[0], str) else json.dumps(calls[0])) if calls else None
+    # A server may hand back the request that it was sent.
+    hidden = Redaction({to.key_setting: to.key} if len(to.key) >= SECRET_KEY else {})
     return Answer(
-        text=_storable("\n".join(texts) or (str(refusal) if refusal else "")),
-        arguments=(
-            _storable(calls[0] if isinstance(calls[0], str) else json.dumps(calls[0])) if calls else None
-        ),
+        text=_storable(hidden.text("\n".join(texts) or (str(refusal) if refusal else ""))),
+        arguments=None if arguments is None else _storable(hidden.text(arguments)),
         finish=response.finish_reason,
-        model=_storable(response.model_name or to.model),
+        model=_storable(hidden.text(response.model_name or to.model)),
     )
 
 

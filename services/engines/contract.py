@@ -16,9 +16,12 @@ OnWait = Callable[[], None]
 class EngineError(Exception):
     """The engine can't do this now or ever; says which engine and what to do. Not cured by trying again."""
 
+    usage: Usage | None = None
+    """What was asked until then; None where nothing was answered."""
+
 
 class CannotFix(EngineError):
-    """The engine has no other code to offer: an expected outcome, which ends the fixing. `usage` is what was asked."""
+    """The engine has no other code to offer: an expected outcome, which ends the fixing."""
 
     def __init__(self, message: str, usage: Usage | None = None) -> None:
         super().__init__(message)
@@ -27,6 +30,9 @@ class CannotFix(EngineError):
 
 class EngineBusy(Exception):
     """The engine couldn't answer now, and may later. `retry_after` is in seconds, where the engine says so."""
+
+    usage: Usage | None = None
+    """As of EngineError."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)

@@ -10,6 +10,7 @@ from pydantic_ai import exceptions as theirs
 
 from services.engines.contract import EngineBusy, EngineError
 from services.engines.providers import INSTALL, Connection
+from services.secrets.redaction import Redaction
 
 _PASSING_STATUS = frozenset({408, 409, 425, 429})
 _MOST_WORDS = 300
@@ -51,8 +52,8 @@ def translated(error: Exception, to: Connection) -> Exception:
             )
         case theirs.ModelAuthenticationError():
             return KeyRefused(
-                f"{name}: the key in {to.key_setting} is refused ({_status(error)}); set a valid one that may use this "
-                "model, or take the engine 'offline', which needs none"
+                f"{name}: the key in {to.key_setting} is refused ({_status(error, to)}); set a valid one that may use "
+                "this model, or take the engine 'offline', which needs none"
             )
         case theirs.ModelNotFoundError():
             where = f" at {to.shown_url}" if to.own_server else ""
@@ -72,15 +73,17 @@ def translated(error: Exception, to: Connection) -> Exception:
         case theirs.ModelRateLimitError():
             return EngineBusy(f"{name}: too many requests", error.retry_after)
         case theirs.ModelUnavailableError() | theirs.ModelServerError():
-            return EngineBusy(f"{name}: the provider has trouble ({_status(error)})", error.retry_after)
+            return EngineBusy(f"{name}: the provider has trouble ({_status(error, to)})", error.retry_after)
         case theirs.ModelHTTPError(status_code=status) if (
             status in _PASSING_STATUS or error.provider_retry_hint
         ):
-            return EngineBusy(f"{name}: the provider asks to try again ({_status(error)})", error.retry_after)
+            return EngineBusy(
+                f"{name}: the provider asks to try again ({_status(error, to)})", error.retry_after
+            )
         case theirs.ModelHTTPError() | theirs.ModelRequestRejectedError():
             if _is_filter(error):
                 return ContentRefused(refused(name, _said(error, to)))
-            return RequestRefused(f"{name}: the request is refused ({_status(error)}){_words(error, to)}")
+            return RequestRefused(f"{name}: the request is refused ({_status(error, to)}){_words(error, to)}")
         case theirs.UserError():
             return RequestRefused(f"{name}: {scrubbed(str(error), to)[:_MOST_WORDS]}")
         case theirs.UnexpectedModelBehavior() | theirs.ModelAPIError():
@@ -106,14 +109,14 @@ def refused(name: str, words: str) -> str:
 
 
 def scrubbed(text: str, to: Connection) -> str:
-    """Without the key, as it is or as a request shows it."""
-    if to.key:
-        text = text.replace(to.key, "***")
+    """Without the key, as it is, encoded, or as a request shows it."""
+    text = Redaction({to.key_setting: to.key}).text(text)
     return re.sub(r"(?i)\b(bearer|x-api-key|x-goog-api-key|authorization)\b\W{0,4}\S+", r"\1 ***", text)
 
 
-def _status(error: theirs.ModelAPIError) -> str:
+def _status(error: theirs.ModelAPIError, to: Connection) -> str:
     code = error.provider_error_code or error.provider_error_type
+    code = scrubbed(code, to) if code else None  # what was scrubbed is no code any more, and is left out
     status = f"HTTP {error.status_code}" if isinstance(error, theirs.ModelHTTPError) else "in its answer"
     return f"{status}, {code}" if code and re.fullmatch(r"[\w.-]{1,60}", code) else status
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
@@ -11,12 +12,12 @@ from schemas.code import FixedCode, GeneratedCode
 from schemas.definition import Name
 from schemas.models import CallKey
 from schemas.orders import FixOrder, GenerateOrder
-from services.calls import Calls, NoPurse, Purse
+from services.calls import Calls, NoPurse, OverBudget, Purse
 from services.code_reading import check_code, describe_code
 from services.engines import prompting
 from services.engines.answers import Found, NoCode, ended, find_code, join
 from services.engines.asking import AnswerShape, Asker
-from services.engines.contract import CannotFix, EngineError, OnWait
+from services.engines.contract import CannotFix, EngineBusy, EngineError, OnWait
 from services.engines.conversation import Conversation
 from services.engines.drafts import FIXED, GENERATED, Extras, changes, extras, words
 from services.engines.faults import ContentRefused, refused
@@ -79,7 +80,8 @@ class ModelEngine:
             )
         )
         talk.say(prompting.generate_question(order))
-        draft = self._written(talk, GENERATED, order.definition.name)
+        with _saying_what_was_paid(talk):
+            draft = self._written(talk, GENERATED, order.definition.name)
         notes = draft.extras.notes
         if draft.problems:
             notes = notes | {NOT_TAKEN: "; ".join(draft.problems)}
@@ -108,16 +110,8 @@ class ModelEngine:
         known = {_formatted(each.code): each.attempt for each in order.earlier}
         known[_formatted(order.code.code)] = order.attempt
         try:
-            draft = self._written(talk, FIXED, order.code.entrypoint)
-            if (twin := known.get(_formatted(draft.code))) is not None:
-                talk.say(prompting.repeated(twin))
-                draft = self._written(talk, FIXED, order.code.entrypoint)
-                if (twin := known.get(_formatted(draft.code))) is not None:
-                    raise CannotFix(
-                        f"{self.name} gave the code of try {twin} again, also when it was asked for other code: there "
-                        "is nothing new to try",
-                        talk.usage,
-                    )
+            with _saying_what_was_paid(talk):
+                draft = self._repaired(talk, order, known)
         except (UnusableAnswer, ContentRefused) as error:
             raise CannotFix(str(error), talk.usage) from None
         fields = draft.found.fields
@@ -130,6 +124,20 @@ class ModelEngine:
         )
 
     # -- until an answer can be used
+
+    def _repaired(self, talk: Conversation, order: FixOrder, known: Mapping[str, int]) -> _Draft:
+        """Code that isn't `known`, which has the tries by their formatted code. It is asked for twice."""
+        draft = self._written(talk, FIXED, order.code.entrypoint)
+        if (twin := known.get(_formatted(draft.code))) is None:
+            return draft
+        talk.say(prompting.repeated(twin))
+        draft = self._written(talk, FIXED, order.code.entrypoint)
+        if (twin := known.get(_formatted(draft.code))) is None:
+            return draft
+        raise CannotFix(
+            f"{self.name} gave the code of try {twin} again, also when it was asked for other code: there is nothing "
+            "new to try"
+        )
 
     def _conversation(self, key: CallKey) -> Conversation:
         return Conversation(
@@ -199,6 +207,16 @@ class ModelEngine:
         self._on_wait()
         rules = _rules(code)
         return 1 if "cut_off" in rules else 0 if rules & READING.keys() else 2
+
+
+@contextlib.contextmanager
+def _saying_what_was_paid(talk: Conversation) -> Iterator[None]:
+    """What ends the step early carries what the answers until then have cost."""
+    try:
+        yield
+    except (EngineError, EngineBusy, OverBudget) as error:
+        error.usage = talk.usage if talk.usage.calls else None
+        raise
 
 
 def _draft(found: Found, shape: AnswerShape, wanted: str) -> _Draft:

@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 
 from domain.code_policy.allowed import MODULES
+from domain.code_policy.environment import how_to_read
 from domain.compiler import compile_strategy
 from domain.definitions import DefinitionError, check_definition, read_rulebook
 from domain.rules.formal import formal
@@ -70,6 +71,7 @@ def generate_question(order: GenerateOrder) -> str:
         name=definition.name,
         definition=whole(definition),
         readings=_readings(definition),
+        secrets=_secrets(definition),
         recalled=order.recalled,
     )
 
@@ -86,6 +88,7 @@ def fix_question(order: FixOrder) -> str:
         "fix.md",
         definition=whole(order.definition),
         readings=_readings(order.definition),
+        secrets=_secrets(order.definition),
         attempt=order.attempt,
         entrypoint=order.code.entrypoint,
         numbered="\n".join(f"{number:4} {line}" for number, line in enumerate(lines, 1)),
@@ -138,6 +141,11 @@ def _readings(definition: StrategyDefinition) -> list[tuple[str, str]]:
         )  # an engine is asked all the same; whoever started the experiment has checked the definition
     rules = (*book.entry, *book.exit, *book.short_entry, *book.short_exit)
     return [(rule.path, formal(rule.condition)) for rule in rules]
+
+
+def _secrets(definition: StrategyDefinition) -> str:
+    """How the code may read what the definition asks for; empty where that is nothing."""
+    return how_to_read(definition.secrets) if definition.secrets else ""
 
 
 def _diff(before: EarlierTry, attempt: int, code: str) -> str:

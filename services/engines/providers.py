@@ -125,5 +125,6 @@ def connection(engine: str, keys: Keys, options: ModelOptions) -> Connection:
     if own:
         return Connection(engine, provider, model, "", OWN_SERVER_KEY, options)
     raise EngineError(
-        f"the engine {engine} needs a key: set {' or '.join(names)}; the engine 'offline' needs none"
+        f"the engine {engine} needs a key: set {' or '.join(names)}, or keep it: python starter.py secrets set "
+        f"{names[0]}; the engine 'offline' needs none"
     )

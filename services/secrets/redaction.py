@@ -5,6 +5,7 @@ from this can: who allows a definition a secret trusts its code with it.
 """
 
 import base64
+import html
 import json
 import re
 import urllib.parse
@@ -40,35 +41,69 @@ class Redaction:
             return content
         return self.data(content.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
+    def cut_text(self, content: str) -> str:
+        """As `text`, where a limit may have cut the content off within a value: its beginning goes too, from LONG bytes
+        on."""
+        redacted = self.text(content)
+        raw = redacted.rstrip("\ufffd").encode(
+            "utf-8", "surrogatepass"
+        )  # left of a character that was cut through
+        for form, name in self._names.items():
+            for size in range(len(form) - 1, LONG - 1, -1):
+                if raw.endswith(form[:size]):
+                    return (raw[:-size] + name).decode("utf-8", "surrogatepass")
+        return redacted
+
 
 def _forms(value: str) -> set[bytes]:
     raw = value.encode()
     texts = {
         value,
         json.dumps(value)[1:-1],
+        json.dumps(json.dumps(value)[1:-1])[1:-1],  # in a text of JSON that holds JSON
         json.dumps(value, ensure_ascii=False)[1:-1],
         repr(value)[1:-1],
         ascii(value)[1:-1],
         repr(raw)[2:-1],
+        html.escape(value),
         urllib.parse.quote(value, safe=""),
+        urllib.parse.quote(value),
         urllib.parse.quote_plus(value),
         raw.hex(),
         raw.hex().upper(),
     }
     if len(raw) < LONG:
         return {raw}
-    forms = {text.encode() for text in texts} | {value.encode("utf-16-le"), value.encode("utf-16-be")}
-    for shift in range(3):  # base64, whatever stands before and after
-        encoded = base64.b64encode(bytes(shift) + raw)
-        core = encoded[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6]
-        forms |= {core, core.translate(bytes.maketrans(b"+/", b"-_"))}
+    forms = {form.encode() for form in texts} | {value.encode("utf-16-le"), value.encode("utf-16-be")}
+    in_json = {json.dumps(value, ensure_ascii=ascii_alone)[1:-1].encode() for ascii_alone in (True, False)}
+    for text in {raw, *in_json}:
+        forms |= _base64_cores(text)
     return forms
+
+
+def _base64_cores(text: bytes) -> set[bytes]:
+    """In base64, whatever stands before and after."""
+    found = set()
+    for shift in range(3):
+        encoded = base64.b64encode(bytes(shift) + text)
+        core = encoded[-(-shift * 8 // 6) : (shift + len(text)) * 8 // 6]
+        found |= {core, core.translate(bytes.maketrans(b"+/", b"-_"))}
+    return found
 
 
 def redact_trial(result: TrialResult, secrets: Mapping[str, str]) -> TrialResult:
     """A trial's outcome without the values that it was given. Numbers stay, those of indicators in base64 too."""
     redaction = Redaction(secrets)
-    return TrialResult.model_validate(_through(result.model_dump(), redaction))
+    run, error = result.run, result.error  # with texts that the harness keeps the beginning of
+    run = run.model_copy(
+        update={"stdout": redaction.cut_text(run.stdout), "stderr": redaction.cut_text(run.stderr)}
+    )
+    if error:
+        error = error.model_copy(
+            update={"type": redaction.cut_text(error.type), "message": redaction.cut_text(error.message)}
+        )
+    cut = result.model_copy(update={"run": run, "error": error})
+    return TrialResult.model_validate(_through(cut.model_dump(), redaction))
 
 
 def _through(value: Any, redaction: Redaction) -> Any:

@@ -27,6 +27,16 @@ def clean(tmp_path: Path) -> Path:
     return file
 
 
+def test_secrets_of_the_definition_may_be_read(command: Command, tmp_path: Path) -> None:
+    reading = tmp_path / "reading.py"
+    reading.write_text(f'from os import environ\n\nKEY = environ["DATA_KEY"]\n{CLEAN}')
+    assert command("code", "check", reading).code == 1
+    assert command("code", "check", reading, "--secret", "DATA_KEY").code == 0
+    told = command("code", "check", reading, "--secret", "OTHER", "--secret", "THIRD")
+    assert told.code == 1
+    assert f"{reading}:3:15: error environment: 'DATA_KEY' is no secret of the definition" in told.stdout
+
+
 def test_findings_by_line_with_why_and_instead(command: Command, tmp_path: Path, clean: Path) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text(CLEAN + "\n\nimport os\n\nos.system('true')\n")

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import urllib.parse
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from services import preserving
 from services.artifacts import Artifacts
 from services.preserving import LEFT_OUT, contents, survey, unpack
 from services.sandboxes import Sandbox, default_providers
+from services.secrets.redaction import Redaction
 from tests.services.sandboxes.conftest import checked
+from tests.support.canary import Canary, new_marker
 
 
 @pytest.fixture
@@ -40,6 +43,22 @@ def test_files_are_kept_and_measured(sandbox: Sandbox, artifacts: Artifacts, tmp
     assert survey(sandbox, artifacts, keep=True, known={"data.csv"}) == found, "again: the same bytes"
     unpack(packed, tmp_path / "new" / "folder")
     assert (tmp_path / "new" / "folder" / "out" / "näme.txt").read_bytes() == b"left"
+
+
+def test_names_and_contents_are_redacted(sandbox: Sandbox, artifacts: Artifacts) -> None:
+    canary = Canary(new_marker())
+    name = urllib.parse.quote(canary.marker, safe="")
+    sandbox.put({f"{name}/file": canary.marker.encode()})
+    left = sandbox.run(
+        ["sh", "-c", 'mkfifo "$1"; ln -s "$1" link; echo x >"$1.txt"', "sh", name + "-fifo"], timeout=20
+    )
+    assert left.ok, left.stderr
+    found = survey(sandbox, artifacts, keep=True, redact=Redaction({"KEY": canary.marker}).data)
+    assert found is not None
+    assert found.kept is not None
+    packed = artifacts.get(found.kept)
+    assert set(contents(packed)) == {"[secret KEY]/file", "[secret KEY]-fifo.txt", LEFT_OUT}
+    assert canary.in_bytes("workspace", packed) == []
 
 
 def test_nothing_is_stored_where_nothing_failed(sandbox: Sandbox, artifacts: Artifacts) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.windows import measure_windows
+from domain.windows import measure_knowledge, measure_windows
+from schemas.budget import Amounts, Balance, Budget
 from schemas.definition import StrategyDefinition
 from schemas.experiment import (
     ExperimentResult,
@@ -24,7 +25,9 @@ from schemas.experiment import (
 from schemas.gates import Gate, GateResult, Outcome
 from schemas.holdout import Evidence, HoldoutReport
 from schemas.market import DataSet
+from schemas.memory import GivenLesson, LessonRef
 from schemas.trading import Costs, Metrics, Side, TradeRow
+from schemas.usage import Usage
 from services.report import ReportView, render_report
 from services.report.charts import DRAWN_TRADES, buy_and_hold, drawdown
 from services.report.scales import moment, number, percent, price, quantity, round_ticks, thin, time_ticks
@@ -280,7 +283,7 @@ def test_windows_and_tries_are_shown_side_by_side() -> None:
         "in one experiment: what was seen there", "4 of this strategy on this data, in 2 experiments",
         "0.432, the probability", "0.250 among 3 variants", "Before and in the holdout", "Walk forward",
         "figure in-sample out-of-sample all", "figure 1/5 2/5 3/5 4/5 5/5", "from 2020-01-01 2020-08-28",
-        "bars 240 60 300", "All of it before the holdout.", "Return in the holdout", "in 60 bars",
+        "bars 240 60 300", "All of it before the holdout.", "Holdout return", "in 60 bars",
     ):  # fmt: skip
         assert text in words, text
     assert html.count('<line class="seam"') == 3  # on each chart
@@ -296,6 +299,66 @@ def test_a_holdout_that_failed_says_where() -> None:
 def test_texts_of_a_holdout_stay_texts() -> None:
     mark = '<script>alert("x")</script>'
     assert_inert(render_report(weighed(mark=mark, failed=True)))
+
+
+def modelled(mark: str = "") -> ReportView:
+    """A report on code that a model wrote with what was recalled, on data that begins before its knowledge ends."""
+    view = weighed(mark=mark)
+    assert view.bars is not None
+    assert view.result.evidence is not None
+    cutoff = date(2020, 6, 1)
+    known = measure_knowledge([row.plain() for row in view.trades], view.bars, view.costs, cutoff)
+    lessons = [
+        GivenLesson(
+            attempt=number,
+            lesson=LessonRef(
+                id="0" * 8 + "-0000-4000-8000-" + "0" * 11 + str(number),
+                gate=Gate.RUNS,
+                error_type="ZeroDivisionError",
+                summary=f"division by zero{mark}",
+                similarity=0.8123,
+                worked=number,
+                failed=1,
+                fixed=number > 1,
+                experiment_id="EARLIER-7",
+            ),
+            helped=helped,
+        )
+        for number, helped in ((1, None), (2, True), (3, False))
+    ]
+    result = view.result.model_copy(
+        update={
+            "engine": f"openai:gpt-x{mark}",
+            "usage": Usage(calls=3, input_tokens=9000, output_tokens=1200, usd=0.0456),
+            "lessons": lessons,
+            "evidence": view.result.evidence.model_copy(update={"cutoff": cutoff, "knowledge": known}),
+        }
+    )
+    balance = Balance(
+        limit=Budget(usd=0.5),
+        spent=Amounts(tokens=10_200, usd=0.0456, calls=3),
+        reserved=Amounts(),
+        left=Budget(usd=0.4544),
+    )
+    return replace(view, result=result, balance=balance)
+
+
+def test_who_wrote_it_what_it_cost_and_what_was_recalled() -> None:
+    page = assert_inert(render_report(modelled()))
+    for text in (
+        "Models and memory", "written by openai:gpt-x", "3 calls", "$0.0456", "What the model may have known",
+        "ends on 2020-06-01",
+        "1 runs ZeroDivisionError: division by zero 0.81 never fixed EARLIER-7 not judged",
+        "2 runs ZeroDivisionError: division by zero 0.81 worked 2, failed 1 EARLIER-7 yes",
+        "3 runs ZeroDivisionError: division by zero 0.81 worked 3, failed 1 EARLIER-7 no",
+    ):  # fmt: skip
+        assert text in page.words, text
+    assert {"worth", "authorship"} <= {value[1:] for _, name, value in page.attributes if name == "href"}
+    assert "Models and memory" not in render_report(weighed())
+
+
+def test_texts_of_lessons_and_engines_stay_texts() -> None:
+    assert_inert(render_report(modelled(mark='"><script>alert("x")</script>')))
 
 
 def test_where_nothing_was_held_back_the_report_says_so() -> None:

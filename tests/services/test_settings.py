@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from sqlmodel import SQLModel
 
 from domain.definitions import check_definition
+from schemas.records import Event
+from services.records import tables as _tables  # noqa: F401 – they are known once they are imported
 from services.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +22,20 @@ def test_the_docs_list_every_setting_and_no_other() -> None:
         re.findall(r"^\| `GENESIS_(\w+)`", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
     )
     assert listed == {name.upper() for name in Settings.model_fields}
+
+
+def test_the_docs_list_every_event_and_every_table() -> None:
+    records = (ROOT / "docs" / "records.md").read_text()
+    listed = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", records, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    named = re.search(r"Events: (.*?)\.", Event.__doc__ or "", re.DOTALL)
+    assert named
+    events = {name.strip() for name in named[1].split(",")}
+    assert {"experiment_opened", "swept", "candidate_chosen"} <= events
+    assert listed == events | set(SQLModel.metadata.tables)
 
 
 def test_the_readme_s_definition_is_valid() -> None:

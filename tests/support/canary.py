@@ -135,7 +135,13 @@ def _forms(marker: str) -> Mapping[str, tuple[bytes, bool]]:
         "base32": (base64.b32encode(raw)[: len(raw) * 8 // 5].lower(), True),
         "base85": (base64.b85encode(raw), False),
     }
-    for form, text in (("base64", raw), ("base64 of UTF-16", marker.encode("utf-16-le"))):
+    inner = {
+        "base64": raw,
+        "base64 of JSON": escaped.encode(),
+        "base64 of JSON, but for ASCII": json.dumps(marker, ensure_ascii=False)[1:-1].encode(),
+        "base64 of UTF-16": marker.encode("utf-16-le"),
+    }
+    for form, text in inner.items():
         for shift in range(3):
             core = _base64_core(text, shift)
             forms[f"{form}, shifted by {shift}"] = (core, False)

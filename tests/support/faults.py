@@ -4,6 +4,7 @@ A plan is a list of `action:place:activity` texts; `activity@experiment` means t
 
 - `kill:before:X`, `kill:inside:X`, `kill:after:X`: SIGKILL to the worker before the step begins, in the middle of its
   work, or when its work is done and not yet reported. Each happens once, however often the worker is restarted.
+- `kill:FUNCTION:X`: SIGKILL as the step calls this function of ours.
 - `fail:before:X`: the step fails for good.
 - `twice:all:*`: every step is carried out twice; both results must be the same.
 - `hold:before:X`, `hold:after:X`: the step waits until the test lets it go.
@@ -76,9 +77,14 @@ class Faults(Interceptor):
         if key := self.wants("hold", "after", name):
             self._hold(key)
 
-    def inside(self, name: str) -> bool:
-        key = self.wants("kill", "inside", name)
-        return key is not None and not (self.folder / f"kill-inside-{key}").exists()
+    def killer(self, name: str) -> "_Killer | None":
+        """What kills within the step, if that is planned and hasn't happened yet."""
+        places = {place for action, place, _ in self.plan if action == "kill"} - {"before", "after"}
+        for place in ("inside", *sorted(places - {"inside"})):
+            key = self.wants("kill", place, name)
+            if key and not (self.folder / f"kill-{place}-{key}").exists():
+                return _Killer(self, place, key)
+        return None
 
     def _hold(self, key: str) -> None:
         if not self.once("held", key):
@@ -111,8 +117,8 @@ class _Inbound(ActivityInboundInterceptor):
         @functools.wraps(function)
         def call(*args: Any) -> Any:
             faults.before(name)
-            if faults.inside(name):
-                sys.setprofile(_Killer(faults, name))
+            if killer := faults.killer(name):
+                sys.setprofile(killer)
             try:
                 result = function(*args)
             finally:
@@ -134,8 +140,8 @@ class _Inbound(ActivityInboundInterceptor):
         @functools.wraps(function)
         async def call(*args: Any) -> Any:
             faults.before(name)
-            if faults.inside(name):
-                sys.setprofile(_Killer(faults, name))
+            if killer := faults.killer(name):
+                sys.setprofile(killer)
             try:
                 result = await function(*args)
             finally:
@@ -151,21 +157,26 @@ class _Inbound(ActivityInboundInterceptor):
 class _Killer:
     """A profile function that kills at a call of our own code, with the step's work half done."""
 
-    def __init__(self, faults: Faults, name: str) -> None:
+    def __init__(self, faults: Faults, place: str, key: str) -> None:
         self._faults = faults
-        self._name = name
+        self._place = place
+        self._key = key
         self._calls = 0
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
         if event != "call" or "/services/" not in frame.f_code.co_filename:
             return
         self._calls += 1
-        if self._calls == INSIDE_CALLS and self._faults.once("kill", "inside", self._name):
+        here = self._calls == INSIDE_CALLS if self._place == "inside" else frame.f_code.co_name == self._place
+        if here and self._faults.once("kill", self._place, self._key):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 # What differs between two honest executions: how long they took, and whether the thing was there the first time.
-_PASSING = {"seconds", "existed", "peak_memory_mb", "new", "report", "history", "status"}
+_PASSING = {
+    *("seconds", "existed", "peak_memory_mb", "new", "known", "report", "history", "status"),
+    *("expires", "revoked", "reservations"),
+}
 
 
 def _facts(result: Any) -> Any:

@@ -43,10 +43,12 @@ class Script:
 
 class Handler(BaseHTTPRequestHandler):
     script: Script
+    body: dict[str, Any]
+    """Of the request that is being answered."""
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.body = body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         script = self.script
         with script.lock:
             reply = script.replies[min(len(script.requests), len(script.replies) - 1)]

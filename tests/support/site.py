@@ -71,13 +71,13 @@ class Site:
         return process
 
     @contextlib.asynccontextmanager
-    async def worker_that_is_replaced(self, *plan: str) -> AsyncIterator[list[int]]:
+    async def worker_that_is_replaced(self, *plan: str, **environment: str) -> AsyncIterator[list[int]]:
         """A worker; whenever it dies of a SIGKILL, the next takes its place. Yields the deaths so far."""
         deaths: list[int] = []
 
         async def supervise() -> None:
             while True:
-                process = self.start_worker(*plan)
+                process = self.start_worker(*plan, **environment)
                 while process.poll() is None:
                     await asyncio.sleep(0.05)
                 if process.returncode != -signal.SIGKILL:

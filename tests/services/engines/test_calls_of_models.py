@@ -83,7 +83,7 @@ def test_what_may_pass_is_left_to_temporal(
         ),
         (fails(402, "pay up"), "QuotaExhausted", "quota or credit"),
         (fails(400, "flagged", "content_filter"), "ContentRefused", "won't answer this: flagged"),
-        (fails(400, f"strange header {KEY}"), "RequestRefused", "strange header ***"),
+        (fails(400, f"strange header {KEY}"), "RequestRefused", "strange header [secret GENESIS_MODEL_KEY]"),
         (fails(422, "no field x"), "RequestRefused", "no field x"),
         (says(None, refusal="I can't do that"), "ContentRefused", "won't answer this: I can't do that"),
         (says("", finish="content_filter"), "ContentRefused", "won't answer this"),

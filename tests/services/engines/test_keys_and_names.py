@@ -1,19 +1,23 @@
 """What an engine is called, the key it needs, and where neither may be seen."""
 
+import base64
+import json
 import logging
 import subprocess
 import sys
+import urllib.parse
 from pathlib import Path
 
 import pytest
 
 from services.artifacts import Artifacts
-from services.calls import Calls
-from services.engines import EngineError, Engines, ModelOptions, OfflineEngine, model_makers
+from services.calls import Calls, NoPurse
+from services.engines import EngineBusy, EngineError, Engines, ModelOptions, OfflineEngine, model_makers
 from services.engines.providers import connection
 from tests.services.engines.asked import KEY, ORDER, served, told
 from tests.services.engines.code import generated, module
-from tests.support.openai_server import fails, openai_server, says
+from tests.support.canary import Canary
+from tests.support.openai_server import Handler, Reply, fails, openai_server, says
 from tests.support.site import ROOT
 
 GOOD = generated(module())
@@ -33,6 +37,54 @@ def test_the_key_is_in_no_log_and_no_file(tmp_path: Path, caplog: pytest.LogCapt
         assert not file.is_file() or KEY.encode() not in file.read_bytes(), file
 
 
+def _echoed(status: int) -> Reply:
+    """A server that hands back what it was sent: as its message, as its code, and encoded."""
+
+    def reply(handler: Handler) -> None:
+        key = handler.headers["Authorization"].removeprefix("Bearer ")
+        encoded = base64.b64encode(f"Bearer {key}".encode()).decode()
+        quoted = urllib.parse.quote(key, safe="")
+        words = f"Authorization: Bearer {key}; {key}; {encoded}; {quoted}; {key.encode().hex()}"
+        fails(status, words, code=key, kind=encoded)(handler)
+
+    return reply
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422, 429, 500, 503])
+@pytest.mark.parametrize("key", ["sk-canary-7f3a9b2c51d8e604", 'Kanari/51d8e604"+?\\x'])
+def test_a_server_that_echoes_the_key(tmp_path: Path, status: int, key: str) -> None:
+    with openai_server(_echoed(status)) as server:
+        makers = model_makers(
+            ModelOptions(url=server.url), Calls(Artifacts(tmp_path)), {"GENESIS_MODEL_KEY": key}.get
+        )
+        with pytest.raises((EngineError, EngineBusy)) as caught:
+            Engines([], makers).get("openai:small", lambda: None, NoPurse()).generate(ORDER)
+        assert f"Bearer {key}" in server.headers[0].values()
+    assert Canary(key).in_bytes("the error", told(caught.value)) == []
+    assert Canary(key).in_folder(tmp_path) == []
+
+
+@pytest.mark.parametrize("key", [KEY, 'Kanari/51d8e604"+?\\x'])
+def test_a_key_that_is_answered_isn_t_kept(tmp_path: Path, key: str) -> None:
+    code = module() + f"\n# {json.dumps(key)} {base64.b64encode(key.encode()).decode()}\n"
+    with openai_server(says(generated(code))) as server:
+        options = ModelOptions(url=server.url)
+        makers = model_makers(options, Calls(Artifacts(tmp_path)), {"GENESIS_MODEL_KEY": key}.get)
+        made = Engines([], makers).get("openai:small", lambda: None, NoPurse()).generate(ORDER)
+    assert "[secret GENESIS_MODEL_KEY]" in made.code
+    assert Canary(key).in_bytes("code", made.model_dump_json()) == []
+    assert Canary(key).in_folder(tmp_path) == []
+
+
+def test_a_key_that_is_a_word_changes_no_answer(tmp_path: Path) -> None:
+    with openai_server(says(GOOD)) as server:
+        makers = model_makers(
+            ModelOptions(url=server.url), Calls(Artifacts(tmp_path)), {"GENESIS_MODEL_KEY": "price"}.get
+        )
+        made = Engines([], makers).get("openai:small", lambda: None, NoPurse()).generate(ORDER)
+    assert made.code.strip() == module().strip()
+
+
 def test_openai_s_key_isn_t_shown_to_another_server(tmp_path: Path) -> None:
     with openai_server(says(GOOD)) as server:
         served(tmp_path, server.url, key_name="OPENAI_API_KEY").generate(ORDER)
@@ -48,7 +100,7 @@ def test_openai_s_key_isn_t_shown_to_another_server(tmp_path: Path) -> None:
     ],
 )
 def test_without_a_key_the_error_names_the_setting(tmp_path: Path, name: str, settings: str) -> None:
-    wanted = f"the engine {name} needs a key: set {settings}; the engine 'offline' needs none"
+    wanted = f"the engine {name} needs a key: set {settings}, or keep it: .* the engine 'offline' needs none"
     with pytest.raises(EngineError, match=wanted):
         served(tmp_path, name=name, key_name="OTHER", options=ModelOptions())
 

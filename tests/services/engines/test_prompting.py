@@ -171,6 +171,18 @@ def test_what_was_recalled_comes_with_its_source_and_its_record() -> None:
     )
 
 
+def test_how_secrets_are_read_is_told_where_the_definition_asks_for_some() -> None:
+    plain = definition()
+    asking = plain.model_copy(update={"secrets": ["DATA_KEY", "OTHER"]})
+    way = 'write `from os import environ`, and environ["DATA_KEY"] or environ["OTHER"]'
+    assert way in prompting.generate_question(GenerateOrder(experiment_id="e", definition=asking))
+    assert way in prompting.fix_question(fix_order(asking))
+    assert "environ" not in prompting.generate_question(GenerateOrder(experiment_id="e", definition=plain))
+    assert "environ" not in prompting.fix_question(fix_order(plain))
+    told = 'from os import environ\n\nKEY = environ["DATA_KEY"]\n' + module()
+    assert check_code(told, NAME, asking.secrets) == []
+
+
 def test_a_changed_word_changes_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in prompting.PROMPTS.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
@@ -192,6 +204,6 @@ def test_each_prompt_says_its_version_and_doesn_t_send_it() -> None:
         prompting.go_on("a = 1\nb ="),
         prompting.repeated(2),
     ]
-    assert not any("{#" in text or "version 1:" in text for text in sent)
+    assert not any("{#" in text or re.search(r"version \d+:", text) for text in sent)
     assert "b =" in sent[3]
     assert NAME in sent[1]

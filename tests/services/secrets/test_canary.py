@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import html
 import io
 import json
 import logging
@@ -61,10 +62,14 @@ WAYS: dict[str, Callable[[str], bytes]] = {
     "json utf-8": lambda text: json.dumps(text, ensure_ascii=False).encode(),
     "repr": lambda text: repr({"a": text}).encode(),
     "repr of bytes": lambda text: repr(text.encode()).encode(),
+    "html": lambda text: html.escape(text).encode(),
+    "url path": lambda text: urllib.parse.quote(f"/a/{text}").encode(),
     "url": lambda text: urllib.parse.urlencode({"a": text}).encode(),
     "hex": lambda text: b"0x" + text.encode().hex().upper().encode(),
     "utf-16": lambda text: text.encode("utf-16"),
     "base64": lambda text: base64.b64encode(text.encode()),
+    "base64 of json": lambda text: base64.b64encode(json.dumps({"a": text}, ensure_ascii=False).encode()),
+    "base64 of ascii json": lambda text: base64.b64encode(json.dumps({"ab": text}).encode()),
     "base64 inside": lambda text: base64.b64encode(f"Bearer {text}; and more".encode()),
     "base64 shifted": lambda text: base64.b64encode(f"ab{text}cd".encode()),
     "base64 for urls": lambda text: base64.urlsafe_b64encode(f"a{text}?".encode()),

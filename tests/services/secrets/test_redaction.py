@@ -2,10 +2,13 @@
 
 import base64
 import json
+import urllib.parse
+from collections.abc import Callable
 
 import pytest
 
-from services.secrets.redaction import Redaction
+from schemas.sandbox import RunResult, TrialError, TrialResult
+from services.secrets.redaction import LONG, Redaction, redact_trial
 from tests.services.secrets.test_canary import WAYS
 from tests.support.canary import Canary, new_marker
 
@@ -19,7 +22,6 @@ FOLDED_OR_PACKED = {
     "tar",
     "zip",
     "packed twice",
-    "json in json",
 }
 """What only code that means it does to a value."""
 
@@ -41,6 +43,41 @@ def test_texts_and_the_longest_first() -> None:
     assert redaction.text("x abcdefgh y abcd z") == "x [secret LONG] y [secret SHORT] z"
     assert redaction.text("nothing \ud800 here") == "nothing \ud800 here"
     assert json.loads(redaction.text(json.dumps({"a": "abcd"}))) == {"a": "[secret SHORT]"}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        str,
+        lambda text: json.dumps(text)[1:-1],
+        lambda text: urllib.parse.quote(text, safe=""),
+        lambda text: text.encode().hex(),
+        lambda text: base64.b64encode(text.encode()).decode().rstrip("="),
+    ],
+    ids=["raw", "json", "url", "hex", "base64"],
+)
+def test_a_value_that_was_cut_off(form: Callable[[str], str]) -> None:
+    """Of each form fewer than LONG bytes may be left at the end of a text that a limit cut."""
+    marker = new_marker()
+    redaction = Redaction({"KEY": marker})
+    whole = form(marker)
+    for size in range(LONG, len(whole) + 1):
+        cut = redaction.cut_text("before " + whole[:size])
+        assert cut.startswith("before [secret KEY]")
+        assert whole[:LONG] not in cut
+    assert redaction.cut_text("nothing is cut\ufffd") == "nothing is cut\ufffd"
+    assert redaction.cut_text("Kanari") == "Kanari"
+
+
+def test_a_trial_that_was_cut_off() -> None:
+    marker = new_marker()
+    stdout = ("x" * 50 + marker).encode()[:-3].decode(errors="replace")
+    error = TrialError(stage="run", type="E" + marker.encode().hex()[:20], message="y" + marker[:15])
+    result = TrialResult(run=RunResult(exit_code=1, stdout=stdout, output_truncated=True), error=error)
+    redacted = redact_trial(result, {"KEY": marker})
+    assert redacted.run.stdout == "x" * 50 + "[secret KEY]"
+    assert redacted.error is not None
+    assert (redacted.error.type, redacted.error.message) == ("E[secret KEY]", "y[secret KEY]")
 
 
 def test_nothing_to_take_out() -> None:
