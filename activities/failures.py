@@ -7,13 +7,16 @@ from typing import Protocol, cast
 
 from temporalio.exceptions import ApplicationError
 
+from schemas.usage import Usage
+
 SANDBOX_LOST = "SandboxLost"
 """The type of the failure that asks the workflow for another sandbox."""
 NOTHING_MADE = "NothingMade"
 UNMADE = frozenset({"OverBudget", "UnusableAnswer", "ContentRefused", NOTHING_MADE})
 """Types of failures to write code that are expected outcomes: a call would cost more than is left, a model gives no
 whole module, or refuses to; NOTHING_MADE where this befell every candidate."""
-
+PAID = "usage"
+"""In a failure's details: what the step paid for models all the same."""
 
 LONGEST_DELAY = 3600.0
 """Seconds of what a provider asks to wait: beyond that, asking is cheaper than believing."""
@@ -34,7 +37,9 @@ def passing(*errors: type[Exception]) -> Iterator[None]:
         after = cast(Passing, error).retry_after
         delay = None if after is None else timedelta(seconds=min(max(after, 0.0), LONGEST_DELAY))
         # Its own cause may hold what history must not: only the words go on.
-        raise ApplicationError(str(error), type=type(error).__name__, next_retry_delay=delay) from None
+        raise ApplicationError(
+            str(error), *_paid(error), type=type(error).__name__, next_retry_delay=delay
+        ) from None
 
 
 @contextmanager
@@ -43,4 +48,12 @@ def permanent(*errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
+        raise ApplicationError(
+            str(error), *_paid(error), type=type(error).__name__, non_retryable=True
+        ) from error
+
+
+def _paid(error: Exception) -> list[dict[str, object]]:
+    """Details of a failure: what the step's calls of models had used by then, under PAID."""
+    usage = getattr(error, "usage", None)
+    return [{PAID: usage.model_dump(mode="json")}] if isinstance(usage, Usage) else []

@@ -12,7 +12,7 @@ Experiment = Annotated[str, typer.Argument(help="The experiment, by its id or th
 Commit = Annotated[
     str | None, typer.Option(help="The commit that was judged, or its beginning; refused if it is another.")
 ]
-By = Annotated[str | None, typer.Option(help="Who decides; your user name where left away.")]
+By = Annotated[str | None, typer.Option(help="Who decides; your user name where left out.")]
 Comment = Annotated[str, typer.Option(help="Why.")]
 
 _DECIDING = "Decide"

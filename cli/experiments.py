@@ -7,11 +7,11 @@ import typer
 from cli.app import Json, app
 from cli.deciding import Experiment
 from cli.output import CommandError, out, print_json, table
-from schemas.experiment import ExperimentStatus
+from schemas.experiment import ExperimentStatus, Fork
 from schemas.gates import Gate
 
 if TYPE_CHECKING:
-    from schemas.records import ExperimentRow
+    from schemas.records import AuditRow, ExperimentRow
 
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Most lines.")]
 
@@ -85,18 +85,18 @@ def show_row(row: "ExperimentRow", as_json: bool) -> None:
     report = report_path(settings, row.experiment_id)
     sandboxes = records.sandboxes(row.experiment_id)
     events = records.audit(experiment=row.experiment_id, limit=10_000)
-    judged: dict[str, Any] = next(
-        (e.data.get("gates", {}) for e in reversed(events) if e.event == "gates_judged"), {}
-    )
+    judged = _judged(events)
     gates = {gate.value: str(judged[gate.value]) for gate in Gate if gate.value in judged}
     weighed: dict[str, Any] = next((e.data for e in reversed(events) if e.event == "result_weighed"), {})
     opened = weighed.get("holdout_gates", {})
     holdout: dict[str, str] = {gate.value: str(opened[gate.value]) for gate in Gate if gate.value in opened}
+    forked = next((e.data.get("forked_from") for e in events if e.event == "experiment_opened"), None)
     balance = spent_by(settings, row.experiment_id)
     if as_json:
         print_json(
             row.model_dump(mode="json")
             | {
+                "forked_from": forked,
                 "budget": balance,
                 "gates": gates,
                 "holdout_gates": holdout,
@@ -112,6 +112,7 @@ def show_row(row: "ExperimentRow", as_json: bool) -> None:
         ("verdict", row.verdict),
         ("reason", row.reason),
         ("engine", row.engine),
+        ("forked from", str(Fork.model_validate(forked)) if forked else None),
         ("data", row.data_name),
         ("approval", row.approval),
         ("requested by", row.requested_by),
@@ -127,10 +128,9 @@ def show_row(row: "ExperimentRow", as_json: bool) -> None:
     for name, value in facts:
         if value is not None:
             out.print(f"{name:<15} {value}", markup=False)
-    for gate, outcome in gates.items():
-        out.print(f"{'gate ' + gate:<25} {outcome.replace('_', ' ')}", markup=False)
-    for name, outcome in holdout.items():
-        out.print(f"{'holdout ' + name:<28} {outcome}", markup=False)
+    for where, asked in (("gate", gates), ("holdout", holdout)):
+        for name, outcome in asked.items():
+            out.print(f"{where:<7} {name:<20} {outcome.replace('_', ' ')}", markup=False)
     if row.metrics:
         out.print()
         table(
@@ -148,6 +148,15 @@ def show_row(row: "ExperimentRow", as_json: bool) -> None:
         out.print(
             f"sandbox {sandbox.sandbox_id} {sandbox.provider} {sandbox.at:%H:%M:%S} {what}", markup=False
         )
+
+
+def _judged(events: "list[AuditRow]") -> dict[str, Any]:
+    """Gates and outcomes of the attempt that was judged last, or, of several candidates, of the chosen one's."""
+    attempt = next((e.data.get("attempt") for e in reversed(events) if e.event == "candidate_chosen"), None)
+    for event in reversed(events):
+        if event.event == "gates_judged" and attempt in (None, event.data.get("attempt")):
+            return dict(event.data.get("gates", {}))
+    return {}
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -179,6 +188,9 @@ def trades(experiment: Experiment, as_json: Json = False) -> None:
     rows = Artifacts(Settings().home / "artifacts").get_json(digest)
     if as_json:
         print_json({"experiment_id": row.experiment_id, "trades": rows})
+        return
+    if not rows:
+        out.print("it made no trade")
         return
     table(
         ["#", "side", "size", "entry", "bar", "price", "rule", "exit", "bar", "price", "rule", "profit", "%"],

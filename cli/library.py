@@ -99,13 +99,28 @@ def compare(name: Name, left: Version, right: Version, as_json: Json = False) ->
     rows = []
     for key, (before, after) in found.metrics.items():
         change = after - before if _is_number(before) and _is_number(after) else None  # type: ignore[operator]
-        rows.append((METRIC_NAMES.get(key, key), before, after, change))
+        rows.append((METRIC_NAMES.get(key) or _OTHER_NAMES.get(key, key), _day(before), _day(after), change))
     table(["metric", f"v{left}", f"v{right}", "change"], rows)
     out.print()
     if found.diff:
         print_diff(found.diff)
     else:
         out.print("their files are the same")
+
+
+_OTHER_NAMES = {
+    "equity_final": "final equity",
+    "best_trade_pct": "best trade %",
+    "worst_trade_pct": "worst trade %",
+    "max_trade_bars": "longest trade, bars",
+    "max_wins_in_row": "wins in a row",
+    "max_losses_in_row": "losses in a row",
+}
+
+
+def _day(value: object) -> object:
+    """A bar's time in short."""
+    return value.removesuffix("+00:00").removesuffix("T00:00:00") if isinstance(value, str) else value
 
 
 def _is_number(value: object) -> bool:

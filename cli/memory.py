@@ -157,7 +157,7 @@ def stats(as_json: Json = False) -> None:
 @memory.command("export")
 def export_lessons(
     file: Annotated[
-        Path | None, typer.Argument(help="Where to; stdout where left away, or '-'.", allow_dash=True)
+        Path | None, typer.Argument(help="Where to; stdout where left out, or '-'.", allow_dash=True)
     ] = None,
     as_json: Json = False,
 ) -> None:

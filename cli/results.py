@@ -7,6 +7,7 @@ from rich.syntax import Syntax
 from cli.output import CommandError, out, print_json, table, visible
 from cli.records import open_records, unknown
 from schemas.experiment import ExperimentResult, ExperimentStatus, Progress
+from schemas.gates import Gate, Outcome
 from schemas.holdout import Evidence
 from schemas.trading import Metrics
 from services.artifacts import Artifacts
@@ -126,7 +127,7 @@ def show_result(settings: Settings, result: ExperimentResult, *, as_json: bool) 
         show_worth(result.evidence)
         out.print()
     if result.usage:
-        out.print(f"{result.engine}: {result.usage}", markup=False)
+        out.print(f"{result.engine or 'no code'}: {result.usage}", markup=False)
     for given in result.lessons:
         helped = {True: "it helped", False: "it didn't help", None: "not judged"}[given.helped]
         said = f"{given.lesson.error_type} at gate {given.lesson.gate}, from {given.lesson.experiment_id}"
@@ -139,6 +140,8 @@ def show_result(settings: Settings, result: ExperimentResult, *, as_json: bool) 
     out.print(f"        python starter.py trades {result.experiment_id}", markup=False)
     if result.merged_commit:
         out.print(f"        python starter.py library versions {result.strategy}", markup=False)
+    if any(gate.outcome is Outcome.FAILED and gate.gate is not Gate.VALID for gate in result.gates):
+        out.print(f"        python starter.py sandbox preserved {result.experiment_id}", markup=False)
 
 
 def show_waiting(settings: Settings, waiting: Progress, *, as_json: bool) -> None:

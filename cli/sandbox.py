@@ -46,7 +46,7 @@ def run(
     file: Annotated[
         Path, typer.Argument(help="A Python file; numpy, pandas, talib and backtesting are there.")
     ],
-    provider: Annotated[Provider | None, typer.Option(help="The first that works where left away.")] = None,
+    provider: Annotated[Provider | None, typer.Option(help="The first that works where left out.")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, max=3600.0, help="Seconds until it is killed.")] = 60.0,
     memory: Annotated[int, typer.Option(min=64, max=65536, help="MB.")] = 1024,
     as_json: Json = False,

@@ -91,9 +91,9 @@ def _show(report: "SweepReport") -> None:
     if report.kept:
         out.print(f"kept {len(report.kept)}:")
         _list(report.kept)
-    err.print(
-        f"{report.open_experiments} experiments that hold something are open and were left alone", style="dim"
-    )
+    several = f"{report.open_experiments} experiments that hold something are open and were left alone"
+    one = "1 experiment that holds something is open and was left alone"
+    err.print(one if report.open_experiments == 1 else several, style="dim")
     if report.silent_hosts:
         complain(
             f"no answer from {', '.join(report.silent_hosts)}; a worker there cleans up when it starts",

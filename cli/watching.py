@@ -3,23 +3,28 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 
-from cli.output import err
+from cli.output import err, visible
 from cli.session import Handle, Session, interruptible
-from schemas.experiment import ExperimentResult, ExperimentStatus, Progress, Step
+from schemas.experiment import ExperimentResult, ExperimentStatus, Progress, Step, TimelineEntry
 from schemas.gates import Gate, GateResult, Outcome
 
 POLL_SECONDS = 0.15
 UNSERVED_SECONDS = 8.0
 """After so long without a worker's answer this process becomes one."""
 
+SHOWN_DETAILS = 3
+"""Of a failed gate; the report has them all."""
+_TRIED = (Step.GENERATE, Step.VALIDATE, Step.TRY_OUT, Step.FIX)
+"""Steps that there are once for each attempt; the others are one for all."""
 _SIGNS = {Outcome.PASSED: ("✓", "green"), Outcome.FAILED: ("✗", "red"), Outcome.NOT_RUN: ("·", "dim")}
 
 
@@ -71,39 +76,63 @@ class _Lines:
     """One line for each step that ended, and under it one for each gate that it asked."""
 
     steps: int = 0
+    told: set[str] = field(default_factory=set)
 
     def show(self, progress: Progress) -> None:
+        self._steps(progress)
+        self.told |= {entry.summary for entry in progress.timeline}
+        for notice in progress.notices:
+            if notice not in self.told:
+                err.print(Text(f"           ! {visible(notice)}"))
+                self.told.add(notice)
+
+    def _steps(self, progress: Progress) -> None:
         while self.steps < len(progress.timeline) and progress.timeline[self.steps].seconds is not None:
             entry = progress.timeline[self.steps]
-            attempt = f" (attempt {entry.attempt})" if entry.attempt > 1 else ""
-            err.print(Text(f"{entry.seconds:7.2f} s  {entry.step}{attempt}  {entry.summary}"))
+            said = f"{entry.seconds:7.2f} s  {_named(entry)}  {visible(entry.summary)}"
+            err.print(Text(said.rstrip()))
             self.steps += 1
-            if entry.attempt == progress.attempt:
-                for gate in progress.gates:
-                    if entry.step is (Step.VALIDATE if gate.gate is Gate.VALID else Step.TRY_OUT):
-                        err.print(Text("           ").append(_gate(gate)))
+            for gate in progress.gates:
+                if _asked_in(entry, gate, progress.attempt):
+                    for line in _gate(gate):
+                        err.print(Text("           ").append(line))
 
 
-def _gate(gate: GateResult) -> Text:
+def _named(entry: TimelineEntry) -> str:
+    again = entry.attempt > 1 and entry.step in _TRIED
+    return f"{entry.step} (attempt {entry.attempt})" if again else entry.step.value
+
+
+def _asked_in(entry: TimelineEntry, gate: GateResult, attempt: int) -> bool:
+    """Whether that step asked the gate; a contest shows those of the candidate that was chosen."""
+    if entry.step is Step.CONTEST:
+        return True
+    return entry.attempt == attempt and entry.step is (
+        Step.VALIDATE if gate.gate is Gate.VALID else Step.TRY_OUT
+    )
+
+
+def _gate(gate: GateResult) -> list[Text]:
+    """The gate's line, and under one that failed what was found."""
     sign, style = _SIGNS[gate.outcome]
-    return Text.assemble((f"{sign} {gate.gate:<20}", style), gate.summary)
+    found = gate.details[:SHOWN_DETAILS] if gate.outcome is Outcome.FAILED else []
+    said = Text.assemble((f"{sign} {gate.gate:<20}", style), visible(gate.summary))
+    return [said, *(Text(f"  {visible(detail)}", style="dim") for detail in found)]
 
 
 def _picture(progress: Progress, started: float) -> RenderableType:
     lines: list[RenderableType] = []
     for entry in progress.timeline:
-        attempt = f" (attempt {entry.attempt})" if entry.attempt > 1 else ""
         if entry.seconds is None:
-            text = f"{entry.step}{attempt} … {time.monotonic() - started:.1f} s"
+            text = f"{_named(entry)} … {time.monotonic() - started:.1f} s"
             lines.append(Spinner("dots", text=text, style="cyan"))
         else:
-            lines.append(
-                Text(f"✓ {entry.step}{attempt}  {entry.seconds:.2f} s  {entry.summary}", style="dim")
-            )
+            said = f"✓ {_named(entry)}  {entry.seconds:.2f} s  {visible(entry.summary)}"
+            lines.append(Text(said.rstrip(), style="dim"))
     if progress.in_line:
         lines.append(Text(f"  waiting for a sandbox: {progress.in_line}", style="yellow"))
-    lines += [Text("    ").append(_gate(gate)) for gate in progress.gates]
-    lines += [Text(f"! {notice}", style="yellow") for notice in progress.notices]
+    lines += [Text("    ").append(line) for gate in progress.gates for line in _gate(gate)]
+    lines += [Text(f"! {visible(notice)}", style="yellow") for notice in progress.notices]
     return Group(*lines)
 
 
@@ -111,4 +140,5 @@ async def _ended(handle: Handle) -> Seen:
     try:
         return Seen(result=await handle.result())
     except WorkflowFailureError as error:
-        return Seen(failure=str(error.cause))
+        cause = error.cause
+        return Seen(failure=cause.message if isinstance(cause, ApplicationError) else str(cause))

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
 from services.definitions import definition_names
+from services.engines.providers import INSTALL as MODELS_INSTALL
 from services.library import Library, LibraryError, LibraryUnavailable
 from services.library.git import Git
+from services.memory.embedding import INSTALL, missing
 from services.records import Records, RecordsError, RecordsUnavailable
 from services.sandboxes import SandboxProvider, SandboxUnavailable, default_providers
 from services.secrets import SecretsError, SecretsUnavailable, open_store
@@ -65,6 +68,8 @@ def examine(settings: Settings) -> list[Check]:
         "library": _library,
         "strategies": _strategies,
         "secrets": _secrets,
+        "engine": _engine,
+        "memory": _memory,
     }
     answers = _at_once([partial(ask, settings) for ask in asked.values()], PATIENCE)
     return [
@@ -305,6 +310,27 @@ def _secrets(settings: Settings) -> list[Check]:
     except (SecretsError, SecretsUnavailable) as error:
         return [Check("secrets", State.WEAK, f"the {settings.secrets} store can't be used: {error}")]
     return [Check("secrets", State.WORKS, found)]
+
+
+def _engine(settings: Settings) -> list[Check]:
+    """The one that writes the code where no --engine is given. Whether a key is held shows in the secrets."""
+    if settings.engine == "offline":
+        models = "models can be named" if find_spec("pydantic_ai") else f"models need: {MODELS_INSTALL}"
+        return [Check("engine", State.WORKS, f"offline, which needs no key; {models}")]
+    if find_spec("pydantic_ai") is None:
+        return [Check("engine", State.BROKEN, f"{settings.engine} is a model", MODELS_INSTALL)]
+    return [Check("engine", State.WORKS, settings.engine)]
+
+
+def _memory(settings: Settings) -> list[Check]:
+    """An experiment runs without it."""
+    if not settings.memory:
+        return [Check("memory", State.WORKS, "off (GENESIS_MEMORY)")]
+    if lacking := missing():
+        found = f"off: {' and '.join(lacking)} not installed; experiments run without"
+        return [Check("memory", State.WEAK, found, INSTALL)]
+    where = settings.qdrant_url or settings.home / "memory"
+    return [Check("memory", State.WORKS, f"lessons are kept in {_shown(str(where))}")]
 
 
 def _count(number: int, thing: str) -> str:

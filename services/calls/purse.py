@@ -9,6 +9,9 @@ from schemas.usage import Usage
 class OverBudget(Exception):
     """A call would cost more than is left; the message says which budget, what is left, and how to change it."""
 
+    usage: Usage | None = None
+    """Of the step's calls before; None where there was none."""
+
 
 class Purse(Protocol):
     """Reserves before a call, and settles after it. Both are repeated with the same key when a step is, and count once.

@@ -21,7 +21,7 @@ def authorship(view: ReportView) -> list[tuple[str, str]]:
     if view.balance:
         facts.append(("budget", in_words(view.balance)))
     if not result.lessons:
-        facts.append(("recalled", "nothing"))
+        facts.append(("recalled", "nothing from the memory"))
     return facts
 
 

@@ -82,8 +82,8 @@ class Plot:
         place = self.x(bar - 0.5)
         self.add(
             '<line class="seam" x1="{:.1f}" x2="{:.1f}" y1="10" y2="{}"/>'
-            '<text class="seam" x="{:.1f}" y="20">holdout</text>',
-            *(place, place, self._height - 22, place + 4),
+            '<text class="seam" x="{:.1f}" y="{}">holdout</text>',
+            *(place, place, self._height - 22, place + 4, self._height - 28),
         )
 
     def svg(self, describe: str, tick: str = "price") -> Markup:

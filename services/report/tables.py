@@ -10,7 +10,7 @@ from schemas.experiment import ExperimentStatus, Verdict
 from schemas.gates import Outcome
 from schemas.trading import Costs, Metrics
 from services.report.charts import buy_and_hold, drawdown
-from services.report.scales import number, percent
+from services.report.scales import moment, number, percent
 from services.report.view import ReportView
 
 STATUS = {
@@ -135,7 +135,7 @@ def _held_out(view: ReportView) -> list[tuple[str, str, str]]:
         return []
     return [
         (
-            "Return in the holdout",
+            "Holdout return",
             percent(window.return_pct, sign=True),
             f"{number(window.trades)} trades in {number(window.bars)} bars",
         )
@@ -211,7 +211,7 @@ def lineage(view: ReportView) -> list[tuple[str, str]]:
         (
             "bars",
             (
-                f"{view.data.bars:,} of {view.data.interval}, {view.data.start} to {view.data.end}"
+                f"{view.data.bars:,} of {view.data.interval}, {moment(view.data.start)} to {moment(view.data.end)}"
                 if view.data
                 else None
             ),
