@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 STAMP  := $(VENV)/.stamp
 # More than cores: much of the time is spent waiting for what was killed to be found out.
-TEST_WORKERS ?= 4
+TEST_WORKERS ?= 5
 
 .DEFAULT_GOAL := help
 .PHONY: help run worker install test test-model check format sandbox-image schemas bench bench-sandbox bench-memory clean

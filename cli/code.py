@@ -19,7 +19,7 @@ Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Python fil
 def check(
     files: Files,
     entrypoint: Annotated[
-        str | None, typer.Option(help="The class that will be run; any strategy where left away.")
+        str | None, typer.Option(help="The class that will be run; any strategy without.")
     ] = None,
     secret: Annotated[
         list[str] | None,

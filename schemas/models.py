@@ -24,7 +24,8 @@ class CallKey(Shape):
     """Counts the questions of one step: a second one follows where an answer was cut off or couldn't be used."""
 
     def __str__(self) -> str:
-        return f"{self.experiment_id}/{self.candidate}/{self.step}/{self.attempt}/{self.ask}"
+        candidate = f"-c{self.candidate}" if self.candidate else ""
+        return f"{self.experiment_id}{candidate}/{self.step}/{self.attempt}/{self.ask}"
 
 
 class Answer(Shape):

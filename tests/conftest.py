@@ -87,17 +87,17 @@ LANES = {
     "test_crashes": "one",
     "test_server_crashes": "one",
     "test_decisions": "one",
+    "test_holdout": "one",
     "test_backpressure": "two",
     "test_repeats_and_replay": "two",
     "test_failures_and_cancels": "two",
+    "test_models": "two",
     "test_sweep": "three",
     "test_hosts": "three",
     "test_candidates": "three",
-    "test_holdout": "three",
-    "test_canary": "three",
     "test_fork": "three",
-    "test_models": "two",
-    "test_model_crashes": "three",
+    "test_canary": "four",
+    "test_model_crashes": "four",
 }
 """Durability tests of one lane run one after the other: each brings up so many workers that more would starve them."""
 
@@ -107,9 +107,8 @@ def lane(path: PurePath) -> str:
     folder = path.parent.name
     if folder == "durability":
         return LANES[path.stem]
-    return (
-        folder if folder == "cli" else str(path)
-    )  # the command line's tests share the embedded server's port
+    # the command line's tests share the embedded server's port
+    return folder if folder == "cli" else str(path)
 
 
 class LaneScheduling(LoadScopeScheduling):

@@ -261,7 +261,7 @@ def test_a_definition_from_the_library_and_an_entrypoint_from_the_code(past: Pas
         (["--fork", "exp-2"], "no code of exp-2 is on record, so there is nothing to fork"),
         (["--fork", "exp-1", "--from", "judged"], "no code of exp-1 was judged; take up what was generated"),
         (["--fork", "exp-1", "--from", "merged"], "'merged' is not one of 'generated', 'judged'"),
-        (["--fork", "exp-1", "--candidates", "2"], "--candidates 2 has nothing to write; leave it away"),
+        (["--fork", "exp-1", "--candidates", "2"], "--candidates 2 has nothing to write; leave it out"),
         (["--fork", "exp-1", "--engine", "offline"], "leave --engine offline away"),
         (["--fork", "exp-1", "--strategy", "EMA_Cross_Trend"], "exp-1 is of RSI_Reversal"),
         (
