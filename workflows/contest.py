@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.candidate import Candidate, candidate_id
     from workflows.craft import Craft, branches_of
     from workflows.journal import Journal
+    from workflows.undo import uninterrupted
 
 PASSED_ON = (
     "code_generated",
@@ -66,8 +67,11 @@ class Contest:
             for branch in branches_of(self._request, number):
                 self._undo_branch(branch)
         with self._journal.step(Step.CONTEST):
-            outcomes = await asyncio.gather(
-                *(self._candidate(number, engine) for number, engine in enumerate(engines, start=1))
+            outcomes = await _all_ended(
+                [
+                    asyncio.create_task(self._candidate(number, engine))
+                    for number, engine in enumerate(engines, start=1)
+                ]
             )
             self._check()
             best = best_of(outcomes)
@@ -147,3 +151,17 @@ class Contest:
 
     def _number(self, candidate: int, attempt: int) -> int:
         return self._tries.setdefault((candidate, attempt), len(self._tries) + 1)
+
+
+async def _all_ended(tasks: "list[asyncio.Task[CandidateOutcome]]") -> list[CandidateOutcome]:
+    """What they came to. A cancel is passed on to each, and still all are waited for: what a candidate undoes is gone
+    before its experiment goes on."""
+    try:
+        await workflow.wait_condition(lambda: all(task.done() for task in tasks))
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            await uninterrupted(task)
+        raise
+    return [task.result() for task in tasks]

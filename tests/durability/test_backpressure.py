@@ -9,13 +9,13 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 
 from schemas.experiment import ExperimentStatus, Progress
 from services.line import TURN
-from tests.support.site import Handle, Site
+from tests.support.site import Handle, Site, WorkerProcess
 from workflows.experiment import StrategyExperiment
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
 
-def sandboxes_of(worker: "subprocess.Popen[bytes]") -> int:
+def sandboxes_of(worker: WorkerProcess) -> int:
     """How many bubblewraps the worker has started that live, as the process table shows them."""
     command = ["ps", "--ppid", str(worker.pid), "-o", "args="]
     lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
@@ -31,7 +31,7 @@ async def progress_until(
     return progress
 
 
-async def test_forty_at_once_with_room_for_two(here: Site) -> None:
+async def test_twenty_at_once_with_room_for_two(here: Site) -> None:
     worker = await here.serving(GENESIS_MAX_SANDBOXES="2")
     counts: list[int] = []
     told: set[str] = set()
@@ -39,12 +39,12 @@ async def test_forty_at_once_with_room_for_two(here: Site) -> None:
     async def watch(handles: list[Handle]) -> None:
         while True:
             counts.append(await asyncio.to_thread(sandboxes_of, worker))
-            if len(counts) % 20 == 1:
+            if len(counts) % 5 == 1:
                 progress = await handles[-1].query(StrategyExperiment.progress)
                 told.add(progress.in_line or "")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
 
-    names = [f"burst-{number:02}" for number in range(40)]
+    names = [f"burst-{number:02}" for number in range(20)]
     handles = list(await asyncio.gather(*(here.start(here.request(name)) for name in names)))
     watcher = asyncio.create_task(watch(handles))
     results = await asyncio.gather(*(handle.result() for handle in handles))
@@ -56,7 +56,7 @@ async def test_forty_at_once_with_room_for_two(here: Site) -> None:
     places = {text.split(" ")[0] for text in told if text}
     assert len(places) > 1, f"the place moved while it was told: {told}"
     queued = here.records.audit(event="queued")
-    assert len(queued) > 30
+    assert len(queued) > 10
     assert {row.data["most"] for row in queued} == {2}
 
 

@@ -206,6 +206,7 @@ async def ground(tmp_path: Path) -> AsyncIterator[Ground]:
     with openai_server(by_model()) as model:
         async with embedded_server(tmp_path / "temporal" / "temporal.db", port=0, ui_port=0) as server:
             here = await site(tmp_path / "home", server.address)
+            here.forks = False
             try:
                 yield Ground(tmp_path, here, model)
             finally:

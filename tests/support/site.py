@@ -26,9 +26,11 @@ from services.market_data import MarketData
 from services.records import Records
 from services.settings import Settings
 from tests.support.faults import planned
+from tests.support.forking import ForkedWorker
 from workflows.experiment import StrategyExperiment
 
 ROOT = Path(__file__).parents[2]
+WorkerProcess = ForkedWorker | subprocess.Popen[bytes]
 Handle = WorkflowHandle[StrategyExperiment, ExperimentResult]
 
 
@@ -39,11 +41,13 @@ class Site:
         self.client = client
         self.queue = f"test-{home.name}"
         self.settings = Settings(home=home, task_queue=self.queue)
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[WorkerProcess] = []
+        self.forks = True
+        """Whether workers are forked; else each is a Python of its own, with its own arguments and environment."""
 
     # -- workers
 
-    def start_worker(self, *plan: str, **environment: str) -> "subprocess.Popen[bytes]":
+    def start_worker(self, *plan: str, **environment: str) -> WorkerProcess:
         env = os.environ | {
             "GENESIS_HOME": str(self.home),
             "GENESIS_TASK_QUEUE": self.queue,
@@ -53,19 +57,23 @@ class Site:
             **environment,
         }
         (self.home / "serving").unlink(missing_ok=True)
-        with (self.home / "worker.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.worker", self.address, *plan],
-                cwd=ROOT,
-                env=env,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        process: WorkerProcess
+        if self.forks:
+            process = ForkedWorker(self.address, plan, env, ROOT, self.home / "worker.log")
+        else:
+            with (self.home / "worker.log").open("ab") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "tests.support.worker", self.address, *plan],
+                    cwd=ROOT,
+                    env=env,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
         self.processes.append(process)
         return process
 
-    async def serving(self, *plan: str, **environment: str) -> "subprocess.Popen[bytes]":
+    async def serving(self, *plan: str, **environment: str) -> WorkerProcess:
         process = self.start_worker(*plan, **environment)
         await self.until((self.home / "serving").exists, "the worker to serve")
         return process

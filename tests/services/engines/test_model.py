@@ -289,7 +289,7 @@ def test_a_repeated_step_asks_nobody_and_says_the_same(tmp_path: Path) -> None:
     assert again == first
     assert silent.asked == []
     kept = [str(record.key) for record in Calls(Artifacts(tmp_path)).of("exp")]
-    assert kept == ["exp/0/generate/0/1", "exp/0/generate/0/2", "exp/0/generate/0/3"]
+    assert kept == ["exp/generate/0/1", "exp/generate/0/2", "exp/generate/0/3"]
 
 
 def test_a_step_that_broke_off_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_another_question_or_another_repair_is_another_call(tmp_path: Path) -> N
 def test_each_call_is_reserved_and_settled(tmp_path: Path) -> None:
     purse = Accounts()
     playing(tmp_path, Played(["none", generated(CODE)]), purse).generate(ORDER)
-    one, two = "exp/0/generate/0/1", "exp/0/generate/0/2"
+    one, two = "exp/generate/0/1", "exp/generate/0/2"
     assert purse.seen == [("reserve", one), ("settle", one), ("reserve", two), ("settle", two)]
     again = Accounts()
     playing(tmp_path, Played([]), again).generate(ORDER)
