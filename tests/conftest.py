@@ -91,7 +91,7 @@ LANES = {
     "test_backpressure": "two",
     "test_repeats_and_replay": "two",
     "test_failures_and_cancels": "two",
-    "test_models": "two",
+    "test_models": "one",
     "test_sweep": "three",
     "test_hosts": "three",
     "test_candidates": "three",

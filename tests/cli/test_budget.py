@@ -1,8 +1,6 @@
 """`starter.py budget`: what is on the accounts, and a change of a run that waits."""
 
-import os
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,6 @@ from services.budget import Budgets
 from services.records import Records
 from services.settings import Settings
 from tests.cli.conftest import Command
-from tests.cli.door import starter, worker
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -164,28 +161,3 @@ def test_what_can_not_be_changed(command: Command, records: Records) -> None:
     ended = command("budget", "exp-1", "--calls", "5", "--json")
     assert ended.code == 2
     assert ended.json["error"] == "refused: exp-1 has ended (cancelled); nothing was changed"
-
-
-@pytest.mark.server
-def test_the_budget_of_a_run_that_waits_is_changed(temporal_address: str, tmp_path: Path) -> None:
-    where = {"TEMPORAL_ADDRESS": temporal_address, "GENESIS_TASK_QUEUE": f"budget-{os.getpid()}"}
-    call = partial(starter, tmp_path / "home", **where)
-    name = f"spender-{os.getpid()}"
-    with worker(tmp_path / "home", **where):
-        waiting = call("--strategy", "RSI_Reversal", "--approval", "manual", "--id", name)
-        assert waiting.code == 3, waiting.said
-        changed = call("budget", name, "--usd", "5", "--calls", "3", "--json")
-        assert changed.code == 0, changed.said
-        assert changed.json["limit"] == {"usd": 5.0, "tokens": None, "calls": 3}
-        again = call("budget", name, "--calls", "none", "--tokens", "9000")
-        assert cells(again.stdout, "US dollars") == ["$5.00", "$0.00", "$0.00", "$5.00"], again.said
-        assert cells(again.stdout, "tokens") == ["9,000", "0", "0", "9,000"]
-        assert cells(again.stdout, "calls") == ["none", "0", "0", "–"]
-    alone = call("budget", name, "--usd", "6")
-    assert alone.code == 2, alone.said
-    assert f"nobody serves {name} now" in alone.stderr
-    assert call("budget", name, "--json").json["limit"] == {"usd": 5.0, "tokens": 9000, "calls": None}
-    with worker(tmp_path / "home", **where):
-        assert call("reject", name).code == 0
-    late = call("budget", name, "--usd", "6")
-    assert (late.code, "has ended (rolled_back)" in late.stderr) == (2, True), late.said

@@ -31,7 +31,7 @@ async def progress_until(
     return progress
 
 
-async def test_twenty_at_once_with_room_for_two(here: Site) -> None:
+async def test_twelve_at_once_with_room_for_two(here: Site) -> None:
     worker = await here.serving(GENESIS_MAX_SANDBOXES="2")
     counts: list[int] = []
     told: set[str] = set()
@@ -44,7 +44,7 @@ async def test_twenty_at_once_with_room_for_two(here: Site) -> None:
                 told.add(progress.in_line or "")
             await asyncio.sleep(0.2)
 
-    names = [f"burst-{number:02}" for number in range(20)]
+    names = [f"burst-{number:02}" for number in range(12)]
     handles = list(await asyncio.gather(*(here.start(here.request(name)) for name in names)))
     watcher = asyncio.create_task(watch(handles))
     results = await asyncio.gather(*(handle.result() for handle in handles))
@@ -56,7 +56,7 @@ async def test_twenty_at_once_with_room_for_two(here: Site) -> None:
     places = {text.split(" ")[0] for text in told if text}
     assert len(places) > 1, f"the place moved while it was told: {told}"
     queued = here.records.audit(event="queued")
-    assert len(queued) > 10
+    assert len(queued) > 5
     assert {row.data["most"] for row in queued} == {2}
 
 

@@ -220,7 +220,7 @@ def watched(here: Site, canaries: list[Canary]) -> Iterator[list[Sighting]]:
     over = threading.Event()
 
     def look() -> None:
-        while not over.wait(0.1):
+        while not over.wait(0.4):
             pids = [pid for worker in list(here.processes) for pid in children(worker.pid)]
             for canary in canaries:
                 seen.extend(canary.in_processes(pids))

@@ -205,7 +205,7 @@ STEPS = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=75, deadline=None, derandomize=True)
 @given(st.dictionaries(KEYS, JSON, max_size=6), st.one_of(JSON, st.lists(STEPS, max_size=3)))
 def test_any_json_is_imported_or_refused(document: dict[str, Any], steps: Any) -> None:
     document["steps"] = steps
@@ -218,7 +218,7 @@ def test_any_json_is_imported_or_refused(document: dict[str, Any], steps: Any) -
     assert_canonical(result)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(st.sampled_from(sorted(DOCUMENTS)), st.data())
 def test_a_real_document_with_one_value_changed(name: str, data: st.DataObject) -> None:
     document = json.loads(json.dumps(DOCUMENTS[name]))

@@ -28,7 +28,7 @@ def outcome(read: Callable[..., Any], text: str, **context: Any) -> Any:
 CONTEXT: dict[str, Any] = {"parameters": PARAMETERS, "indicators": INDICATORS}
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=75, derandomize=True, deadline=None)
 @given(conditions)
 def test_a_tree_written_formally_reads_back_as_itself(tree: Any) -> None:
     text = formal(tree)
@@ -122,7 +122,7 @@ WORDS = [
 ]
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=150, derandomize=True, deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))
 @example("Buy when")
 @example("the its previous 20-day average high of the last 20 bars .upper")
@@ -135,7 +135,7 @@ def test_words_in_any_order_are_read_or_refused(text: str) -> None:
             assert read(formal(found), **CONTEXT) == found  # type: ignore[operator]
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(st.text(max_size=60))
 @example("\ud800")
 @example("\N{RIGHT-TO-LEFT OVERRIDE}Close > 5")
