@@ -1,65 +1,68 @@
-"""Real parts for tests: one Temporal dev server a session, a home of its own for each test."""
+"""Real parts for tests: one Temporal dev server for all, a home of its own for each test."""
 
 import asyncio
 import itertools
-import subprocess
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
-from services.temporal.server import binary, free_port
 from tests.support.scripts import wrong_then_right
 from tests.support.site import Site, site
+from tests.support.temporal import Place, TemporalServer
 
 _homes = itertools.count()
 
 
+_shared = pytest.StashKey[tuple[tempfile.TemporaryDirectory[str], TemporalServer]]()
+
+
+def _share(config: pytest.Config, namespaces: list[str]) -> TemporalServer:
+    """The server of the session, which begins where it isn't there yet."""
+    if _shared not in config.stash:
+        folder = tempfile.TemporaryDirectory(prefix="genesis-temporal-")
+        server = TemporalServer(Path(folder.name), namespaces)
+        server.start()
+        config.stash[_shared] = folder, server
+    return config.stash[_shared][1]
+
+
+def pytest_configure_node(node: WorkerController) -> None:
+    """One server for all of xdist's workers, with a namespace for each: an idle one takes a tenth of a core."""
+    names = [f"gw{number}" for number in range(node.workerinput["workercount"])]
+    node.workerinput["temporal"] = _share(node.config, names).address
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _shared in config.stash:
+        folder, server = config.stash[_shared]
+        server.kill()
+        folder.cleanup()
+
+
 @pytest.fixture(scope="session")
-def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real dev server with a database file, for the whole session."""
-    folder = tmp_path_factory.mktemp("temporal")
-    port = free_port()
-    with (folder / "server.log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                str(binary()),
-                *("server", "start-dev", "--headless", "--ip", "127.0.0.1", "--log-level", "error"),
-                *("--port", str(port), "--db-filename", str(folder / "temporal.db")),
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    address = f"127.0.0.1:{port}"
-    try:
-        asyncio.run(_until_answering(address))
-        yield address
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-async def _until_answering(address: str) -> None:
-    from services.temporal.server import answers
-
-    for _ in range(600):
-        if await answers(address):
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("the Temporal dev server didn't answer within a minute")
+def temporal(request: pytest.FixtureRequest) -> Place:
+    """A real dev server with a database file, and a namespace that no other of xdist's workers uses."""
+    given = getattr(request.config, "workerinput", None)
+    if given is None:
+        place = Place(_share(request.config, []).address)
+    else:
+        place = Place(given["temporal"], given["workerid"])
+    asyncio.run(place.answering())
+    return place
 
 
 @pytest.fixture
-async def new_site(
-    temporal_address: str, tmp_path: Path
-) -> AsyncIterator[Callable[[], Coroutine[Any, Any, Site]]]:
+async def new_site(temporal: Place, tmp_path: Path) -> AsyncIterator[Callable[[], Coroutine[Any, Any, Site]]]:
     """Makes sites; their workers end with the test."""
     made: list[Site] = []
 
     async def make() -> Site:
-        made.append(await site(tmp_path / f"home{next(_homes)}", temporal_address))
+        made.append(await site(tmp_path / f"home{next(_homes)}", temporal))
         return made[-1]
 
     yield make
@@ -74,9 +77,9 @@ async def here(new_site: Callable[[], Coroutine[Any, Any, Site]]) -> Site:
 
 
 @pytest.fixture(scope="session")
-async def served(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+async def served(temporal: Place, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """A site that many tests share, with one worker that plays faults as they are planned."""
-    one = await site(tmp_path_factory.mktemp("shared") / "home", temporal_address)
+    one = await site(tmp_path_factory.mktemp("shared") / "home", temporal)
     (one.home / "script.json").write_text(wrong_then_right())
     await one.serving()
     yield one

@@ -11,6 +11,7 @@ import pytest
 
 from cli.main import run
 from tests.cli.door import ROOT, Outcome, starter, worker
+from tests.support.temporal import Place
 
 Command = Callable[..., Outcome]
 
@@ -59,10 +60,10 @@ class Story:
 
 
 @pytest.fixture(scope="session")
-def story(temporal_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(temporal: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Served by a worker process, as in a fleet; what happens without one is in test_terminal."""
     home = tmp_path_factory.mktemp("story") / "home"
-    where = {"TEMPORAL_ADDRESS": temporal_address, "GENESIS_TASK_QUEUE": f"cli-{os.getpid()}"}
+    where = {**temporal.environment, "GENESIS_TASK_QUEUE": f"cli-{os.getpid()}"}
     call = partial(starter, home, **where)
     changed = json.loads((ROOT / "strategies" / "RSI_Reversal.json").read_text())
     changed["risk_limits"] = {"stop_loss": "5%"}

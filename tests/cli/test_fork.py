@@ -25,6 +25,7 @@ from services.records import Records
 from services.settings import Settings
 from tests.cli.conftest import Command
 from tests.cli.door import ROOT, starter, worker
+from tests.support.temporal import Place
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ENGINE = "openai:gpt-5"
@@ -339,8 +340,8 @@ def test_help_names_both_options(command: Command) -> None:
 
 @pytest.mark.server
 @pytest.mark.timeout(180)
-def test_a_fork_from_end_to_end(temporal_address: str, tmp_path: Path) -> None:
-    where = {"TEMPORAL_ADDRESS": temporal_address, "GENESIS_TASK_QUEUE": f"fork-{os.getpid()}"}
+def test_a_fork_from_end_to_end(temporal: Place, tmp_path: Path) -> None:
+    where = {**temporal.environment, "GENESIS_TASK_QUEUE": f"fork-{os.getpid()}"}
     call = partial(starter, tmp_path / "home", **where)
     name, child = f"origin-{os.getpid()}", f"child-{os.getpid()}"
     with worker(tmp_path / "home", **where):

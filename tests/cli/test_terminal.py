@@ -16,6 +16,7 @@ from services.temporal.connect import LOCAL
 from services.temporal.server import answers
 from tests.cli.conftest import Story
 from tests.cli.door import ROOT, arguments, environment, starter
+from tests.support.temporal import Place
 
 
 def hear_ctrl_c() -> None:
@@ -69,11 +70,11 @@ class Terminal:
 
 
 @pytest.mark.server
-def test_a_person_at_the_terminal_looks_and_approves(story: Story, temporal_address: str) -> None:
+def test_a_person_at_the_terminal_looks_and_approves(story: Story, temporal: Place) -> None:
     terminal = Terminal(
         story.home,
         *("--strategy", "ADX_Trend", "--approval", "manual", "--id", "asked"),
-        TEMPORAL_ADDRESS=temporal_address,
+        **temporal.environment,
         GENESIS_TASK_QUEUE=f"cli-terminal-{os.getpid()}",
     )
     terminal.until(r"merge it\?")
@@ -91,14 +92,14 @@ def test_a_person_at_the_terminal_looks_and_approves(story: Story, temporal_addr
 
 @pytest.mark.server
 def test_ctrl_c_at_the_question_changes_nothing_and_a_later_process_approves(
-    story: Story, temporal_address: str
+    story: Story, temporal: Place
 ) -> None:
     """Nobody serves in between: the process that asked was the worker, and so is the one that approves."""
     queue = f"cli-unserved-{os.getpid()}"
     terminal = Terminal(
         story.home,
         *("--strategy", "ADX_Trend", "--approval", "manual", "--id", "put-off"),
-        TEMPORAL_ADDRESS=temporal_address,
+        **temporal.environment,
         GENESIS_TASK_QUEUE=queue,
     )
     terminal.until(r"merge it\?")

@@ -35,6 +35,7 @@ from tests.support.canary import Canary, Sighting, children, new_marker
 from tests.support.openai_server import Handler, Reply, Script, fails, openai_server, raw, says
 from tests.support.scripts import right_code, script
 from tests.support.site import Handle, Site, site
+from tests.support.temporal import Place
 from workflows.experiment import StrategyExperiment
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
@@ -205,7 +206,7 @@ class Ground:
 async def ground(tmp_path: Path) -> AsyncIterator[Ground]:
     with openai_server(by_model()) as model:
         async with embedded_server(tmp_path / "temporal" / "temporal.db", port=0, ui_port=0) as server:
-            here = await site(tmp_path / "home", server.address)
+            here = await site(tmp_path / "home", Place(server.address))
             here.forks = False
             try:
                 yield Ground(tmp_path, here, model)

@@ -127,7 +127,7 @@ async def test_signals_from_the_command_line_of_temporal(served: Site) -> None:
 async def signal(served: Site, name: str, body: list[str]) -> None:
     command = [
         str(binary()),
-        *("workflow", "signal", "--address", served.address, "--workflow-id", name),
+        *("workflow", "signal", *served.temporal.options, "--workflow-id", name),
         *("--name", name.split("-")[0], *body),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)

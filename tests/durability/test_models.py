@@ -199,7 +199,7 @@ async def test_the_command_line_tells_of_budgets_and_raises_them(here: Site) -> 
     )
     with model_at(here, model) as (server, environment):
         await here.serving(**environment)
-        where = {"TEMPORAL_ADDRESS": here.address, "GENESIS_TASK_QUEUE": here.queue}
+        where = {**here.temporal.environment, "GENESIS_TASK_QUEUE": here.queue}
         options: dict[str, Any] = {"seconds": 90, **environment, **where}
 
         async def said(*given: object) -> Outcome:

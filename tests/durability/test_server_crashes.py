@@ -3,68 +3,35 @@
 import asyncio
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from schemas.experiment import ExperimentStatus
 from services.settings import Settings
 from services.temporal.connect import TemporalUnreachable
-from services.temporal.server import answers, binary, free_port
 from tests.support.site import Site, site
+from tests.support.temporal import Place, TemporalServer
 from worker import serving
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 
 
-class Server:
-    """A dev server on a fixed port with a database file, which can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    async def start(self) -> None:
-        with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    str(binary()),
-                    *("server", "start-dev", "--headless", "--ip", "127.0.0.1", "--log-level", "error"),
-                    *("--port", str(self.port), "--db-filename", str(self.folder / "temporal.db")),
-                ],
-                stdout=log,
-                stderr=log,
-            )
-        for _ in range(600):
-            if await answers(self.address):
-                return
-            await asyncio.sleep(0.1)
-        raise AssertionError("the server didn't answer within a minute")
-
-    def kill(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    one = Server(tmp_path)
+def server(tmp_path: Path) -> Iterator[TemporalServer]:
+    one = TemporalServer(tmp_path)
     yield one
     one.kill()
 
 
 @pytest.mark.parametrize("with_the_worker", [False, True], ids=["server", "server and worker"])
 @pytest.mark.parametrize("step", ["generate_code", "try_out", "merge_strategy"])
-async def test_killed_in_the_middle(server: Server, tmp_path: Path, step: str, with_the_worker: bool) -> None:
-    await server.start()
-    here: Site = await site(tmp_path / "home", server.address)
+async def test_killed_in_the_middle(
+    server: TemporalServer, tmp_path: Path, step: str, with_the_worker: bool
+) -> None:
+    await server.serving()
+    here: Site = await site(tmp_path / "home", Place(server.address))
     try:
         worker = await here.serving(f"hold:after:{step}")
         handle = await here.start(here.request(f"server-{step}"))
@@ -75,7 +42,7 @@ async def test_killed_in_the_middle(server: Server, tmp_path: Path, step: str, w
             os.kill(worker.pid, signal.SIGKILL)
             worker.wait()
         (here.home / "faults" / f"go-{step}").touch()
-        await server.start()
+        await server.serving()
         if with_the_worker:
             await here.serving()
         result = await asyncio.wait_for(handle.result(), 120)
@@ -86,9 +53,11 @@ async def test_killed_in_the_middle(server: Server, tmp_path: Path, step: str, w
         here.end_workers()
 
 
-async def test_a_worker_says_so_where_the_server_went_as_it_began(server: Server, tmp_path: Path) -> None:
-    await server.start()
-    client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+async def test_a_worker_says_so_where_the_server_went_as_it_began(
+    server: TemporalServer, tmp_path: Path
+) -> None:
+    await server.serving()
+    client = await Place(server.address).client()
     server.kill()
     with pytest.raises(TemporalUnreachable, match=f"{server.address} went away while a worker began"):
         async with serving(client, Settings(home=tmp_path / "home", sandboxes_ready=0)):

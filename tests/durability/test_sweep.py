@@ -58,7 +58,7 @@ async def terminate(here: Site, handle: Handle) -> None:
     """As a person does it, with `temporal workflow terminate`."""
     command = [
         str(binary()),
-        *("workflow", "terminate", "--address", here.address, "--workflow-id", handle.id),
+        *("workflow", "terminate", *here.temporal.options, "--workflow-id", handle.id),
     ]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.support.worker", "services.engines.model"])
 
 
-def _run(address: str, plan: Sequence[str], env: Mapping[str, str], folder: Path, log: Path) -> None:
+def _run(plan: Sequence[str], env: Mapping[str, str], folder: Path, log: Path) -> None:
     from tests.support.worker import main
 
     os.setsid()
@@ -27,16 +27,14 @@ def _run(address: str, plan: Sequence[str], env: Mapping[str, str], folder: Path
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for standard in (1, 2):
         os.dup2(descriptor, standard)
-    asyncio.run(main(address, [*plan]))
+    asyncio.run(main([*plan]))
 
 
 class ForkedWorker:
     """As much of subprocess.Popen as the tests use."""
 
-    def __init__(
-        self, address: str, plan: Sequence[str], env: Mapping[str, str], folder: Path, log: Path
-    ) -> None:
-        self._process = _context.Process(target=_run, args=(address, plan, dict(env), folder, log))
+    def __init__(self, plan: Sequence[str], env: Mapping[str, str], folder: Path, log: Path) -> None:
+        self._process = _context.Process(target=_run, args=(plan, dict(env), folder, log))
         self._process.start()
         assert self._process.pid
         self.pid = self._process.pid

@@ -22,6 +22,7 @@ from services.forks import Origin
 from services.temporal.server import embedded_server
 from tests.support.scripts import invalid_code, right_code, script, wrong_code
 from tests.support.site import ROOT, Handle, Site, site
+from tests.support.temporal import Place
 from workflows.experiment import StrategyExperiment
 
 MANUAL = ApprovalPolicy.MANUAL
@@ -91,7 +92,7 @@ def portable(history: str) -> str:
 async def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         async with embedded_server(Path(scratch) / "temporal.db", port=0) as server:
-            here = await site(Path(scratch) / "home", server.address)
+            here = await site(Path(scratch) / "home", Place(server.address))
             try:
                 for old in folder.glob("*.json"):
                     old.unlink()

@@ -14,7 +14,6 @@ from typing import Any
 
 import git
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from domain.holdout import held_back
 from schemas.experiment import ApprovalPolicy, ExperimentRequest, ExperimentResult
@@ -27,6 +26,7 @@ from services.records import Records
 from services.settings import Settings
 from tests.support.faults import planned
 from tests.support.forking import ForkedWorker
+from tests.support.temporal import Place
 from workflows.experiment import StrategyExperiment
 
 ROOT = Path(__file__).parents[2]
@@ -35,9 +35,9 @@ Handle = WorkflowHandle[StrategyExperiment, ExperimentResult]
 
 
 class Site:
-    def __init__(self, home: Path, address: str, client: Client) -> None:
+    def __init__(self, home: Path, temporal: Place, client: Client) -> None:
         self.home = home
-        self.address = address
+        self.temporal = temporal
         self.client = client
         self.queue = f"test-{home.name}"
         self.settings = Settings(home=home, task_queue=self.queue)
@@ -49,6 +49,7 @@ class Site:
 
     def start_worker(self, *plan: str, **environment: str) -> WorkerProcess:
         env = os.environ | {
+            **self.temporal.environment,
             "GENESIS_HOME": str(self.home),
             "GENESIS_TASK_QUEUE": self.queue,
             "GENESIS_HOST": f"host-{self.home.name}",
@@ -59,11 +60,11 @@ class Site:
         (self.home / "serving").unlink(missing_ok=True)
         process: WorkerProcess
         if self.forks:
-            process = ForkedWorker(self.address, plan, env, ROOT, self.home / "worker.log")
+            process = ForkedWorker(plan, env, ROOT, self.home / "worker.log")
         else:
             with (self.home / "worker.log").open("ab") as log:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "tests.support.worker", self.address, *plan],
+                    [sys.executable, "-m", "tests.support.worker", *plan],
                     cwd=ROOT,
                     env=env,
                     stdout=log,
@@ -219,6 +220,6 @@ def _processes_of(home: Path) -> list[str]:
     return [line for line in listing.splitlines() if "bwrap" in line and str(home) in line]
 
 
-async def site(home: Path, address: str) -> Site:
+async def site(home: Path, temporal: Place) -> Site:
     home.mkdir(parents=True, exist_ok=True)
-    return Site(home, address, await Client.connect(address, data_converter=pydantic_data_converter))
+    return Site(home, temporal, await temporal.client())

@@ -1,6 +1,6 @@
 """A worker process for tests: the shipped one, with a scripted engine, faults, and shorter patience.
 
-python -m tests.support.worker ADDRESS [FAULT …]
+python -m tests.support.worker [FAULT …]
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
 
 from services import authoring
 from services.settings import Settings
@@ -33,14 +34,15 @@ def shorten() -> None:
         patience["heartbeat_timeout"] = IMPATIENT
 
 
-async def main(address: str, plan: list[str]) -> None:
+async def main(plan: list[str]) -> None:
     logging.basicConfig(level=logging.WARNING)
     shorten()
     settings = Settings()
     if settings.model_url:
         import services.engines.model  # noqa: F401 - seconds without a beat, on a loaded machine
 
-    client = await Client.connect(address, data_converter=pydantic_data_converter)
+    where = ClientConfig.load_client_connect_config()
+    client = await Client.connect(**where, data_converter=pydantic_data_converter)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     cached = 0 if "uncached" in plan else 1000
@@ -58,4 +60,4 @@ async def main(address: str, plan: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2:]))
+    asyncio.run(main(sys.argv[1:]))

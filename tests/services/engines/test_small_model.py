@@ -24,6 +24,7 @@ from services.engines.model import ModelEngine
 from services.engines.prompting import prompt_digest
 from services.temporal.server import embedded_server
 from tests.support.site import site
+from tests.support.temporal import Place
 from worker import serving
 
 PYTHON = os.environ.get("GENESIS_TEST_MODEL_PYTHON", "")
@@ -69,7 +70,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 async def test_from_prompt_to_verdict(url: str, tmp_path: Path) -> None:
     async with embedded_server(tmp_path / "temporal.db", port=0) as temporal:
-        here = await site(tmp_path / "home", temporal.address)
+        here = await site(tmp_path / "home", Place(temporal.address))
         calls = Calls(Artifacts(here.home / "artifacts"))
         options = ModelOptions(url=url, timeout=300, max_tokens=700, output="json_object")
         engine = Engines([], model_makers(options, calls, lambda _: None)).get("openai:smollm2", beat)
