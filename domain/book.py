@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from domain.scoring import ClaimError, commissions, entry_factor, equity_curve, exposure, profit
+from domain.scoring import ClaimError, commissions, drawdowns, entry_factor, equity_curve, exposure, profit
 from schemas.trading import Costs, Side, Trade
 
 MOST_ORDERS = 100
@@ -223,7 +223,10 @@ class _Account:
         adjusted = price * entry_factor(side, self._costs)
         unit_cost = adjusted + abs(order.size) * price * self._costs.commission / abs(order.size)
         if abs(order.size) < 1:
-            units = int(self._free(bar) * abs(order.size) // unit_cost)
+            share = self._free(bar) * abs(order.size) // unit_cost
+            if not 0 <= share < _LARGEST:  # a stop far from every price, with a limit, fills at the stop
+                raise ClaimError(f"bar {bar}: an order that fills at {price:.10g} can't be followed")
+            units = int(share)
         elif order.size != round(order.size):
             raise ClaimError(f"bar {bar}: an order is for {abs(order.size):.10g} units, not a whole number")
         else:
@@ -346,7 +349,6 @@ def _figures(replayed: Replayed, bars: pd.DataFrame, costs: Costs) -> dict[str, 
     trades = replayed.trades
     curve = equity_curve(trades, bars, costs).to_numpy(copy=True)
     curve[-1] = replayed.equity
-    worst = float((curve / np.maximum.accumulate(curve) - 1).min())
     won = [profit(trade, costs) > 0 for trade in trades]
     return {
         "trades": ("number of trades", float(len(trades))),
@@ -354,6 +356,6 @@ def _figures(replayed: Replayed, bars: pd.DataFrame, costs: Costs) -> dict[str, 
         "return_pct": ("return in %", (replayed.equity / costs.cash - 1) * 100),
         "commissions": ("commissions", commissions(trades, costs)),
         "win_rate_pct": ("win rate in %", sum(won) / len(won) * 100 if won else None),
-        "max_drawdown_pct": ("worst drawdown in %", worst * 100),
+        "max_drawdown_pct": ("worst drawdown in %", float(np.min(drawdowns(curve))) * 100),
         "exposure_pct": ("exposure in %", exposure(trades, len(bars)) * 100),
     }

@@ -1,8 +1,10 @@
 """Whether a strategy trades what its definition says: its trades beside the expected ones, bar by bar."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -16,6 +18,9 @@ from schemas.trading import ExpectedTrade, Trade
 
 MOST_TEXTS = 10
 _TOLERANCE = 1e-9
+
+Difference = tuple[int, Callable[[], str]]
+"""The bar where it shows, and what puts it into words: few of many are asked to."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,13 @@ def compare_trades(
     At most MOST_TEXTS; where there are more, the last one counts the rest. Later ones may follow from the first.
     `expected` should have been read with `actual` as its claims, so that ties of rounding aren't held against it.
     """
-    found = list(_Comparison(Reading(definition, rulebook, bars), expected, actual).mismatches())
-    found.sort(key=lambda mismatch: mismatch.bar)
-    if len(found) <= MOST_TEXTS:
-        return found
-    rest = len(found) - (MOST_TEXTS - 1)
-    return [*found[: MOST_TEXTS - 1], Mismatch(found[MOST_TEXTS - 1].bar, f"and {rest} more mismatches")]
+    found = list(_Comparison(Reading(definition, rulebook, bars), expected, actual).differences())
+    found.sort(key=lambda difference: difference[0])
+    most = MOST_TEXTS if len(found) <= MOST_TEXTS else MOST_TEXTS - 1
+    told = [Mismatch(bar, text()) for bar, text in found[:most]]
+    if rest := found[most:]:
+        told.append(Mismatch(rest[0][0], f"and {len(rest)} more mismatches"))
+    return told
 
 
 class _Comparison:
@@ -59,7 +65,7 @@ class _Comparison:
             rule.path: rule for rule in (*book.entry, *book.exit, *book.short_entry, *book.short_exit)
         }
 
-    def mismatches(self) -> Iterator[Mismatch]:
+    def differences(self) -> Iterator[Difference]:
         if not self._same_entries():
             yield from self._aligned()
             return
@@ -71,30 +77,30 @@ class _Comparison:
             (trade.entry_bar, trade.side) for trade in self.actual
         ]
 
-    def _aligned(self) -> Iterator[Mismatch]:
+    def _aligned(self) -> Iterator[Difference]:
         """Pairs the trades that begin on the same bar, and names those without a partner."""
-        expected, actual = list(self.expected), list(self.actual)
+        expected, actual = deque(self.expected), deque(self.actual)
         while expected or actual:
             if expected and actual and expected[0].entry_bar == actual[0].entry_bar:
-                wanted, got = expected.pop(0), actual.pop(0)
+                wanted, got = expected.popleft(), actual.popleft()
                 if wanted.side is got.side:
                     yield from self._details(wanted, got)
                 else:
-                    yield self._missing(wanted, f"the strategy entered {got.side}")
+                    yield wanted.entry_bar, partial(self._missing, wanted, got)
             elif not actual or (expected and expected[0].entry_bar < actual[0].entry_bar):
-                wanted = expected.pop(0)
-                yield self._missing(wanted, self._instead(wanted.entry_bar))
+                wanted = expected.popleft()
+                yield wanted.entry_bar, partial(self._missing, wanted, None)
             else:
-                yield self._unexpected(actual.pop(0))
+                got = actual.popleft()
+                yield got.entry_bar, partial(self._unexpected, got)
 
     # Entries
 
-    def _missing(self, wanted: ExpectedTrade, instead: str) -> Mismatch:
+    def _missing(self, wanted: ExpectedTrade, got: Trade | None) -> str:
         bar = wanted.entry_bar
         held = self._held(self.reading.entry_rules(wanted.side), self._deciding(bar))
-        return Mismatch(
-            bar, f"{self._at(bar)}: expected to enter {wanted.side} at the open: {held}, but {instead}"
-        )
+        instead = f"the strategy entered {got.side}" if got else self._instead(bar)
+        return f"{self._at(bar)}: expected to enter {wanted.side} at the open: {held}, but {instead}"
 
     def _instead(self, bar: int) -> str:
         for trade in self.actual:
@@ -102,9 +108,8 @@ class _Comparison:
                 return f"the strategy still held its {trade.side} of bar {trade.entry_bar}"
         return "the strategy did nothing"
 
-    def _unexpected(self, got: Trade) -> Mismatch:
-        bar = got.entry_bar
-        return Mismatch(bar, f"{self._at(bar)}: the strategy entered {got.side}, but {self._why_not(got)}")
+    def _unexpected(self, got: Trade) -> str:
+        return f"{self._at(got.entry_bar)}: the strategy entered {got.side}, but {self._why_not(got)}"
 
     def _why_not(self, got: Trade) -> str:
         reading, deciding = self.reading, self._deciding(got.entry_bar)
@@ -136,54 +141,52 @@ class _Comparison:
 
     # One trade against another
 
-    def _details(self, wanted: ExpectedTrade, got: Trade) -> Iterator[Mismatch]:
-        bar = wanted.entry_bar
-        name = f"the {wanted.side} of bar {bar}"
+    def _details(self, wanted: ExpectedTrade, got: Trade) -> Iterator[Difference]:
         if wanted.size != got.size:
-            sizing = self.reading.definition.position_sizing
-            yield Mismatch(
-                bar,
-                f"{self._at(bar)}: entered {wanted.side} with {number(got.size)} units, expected "
-                f"{number(wanted.size)} ({sizing.mode} {number(sizing.value)}{self._cap()})",
-            )
+            yield wanted.entry_bar, partial(self._size, wanted, got)
         if not _close(wanted.entry_price, got.entry_price):
-            yield Mismatch(
-                bar,
-                f"{self._at(bar)}: entered {wanted.side} at {_price(got.entry_price)}, expected "
-                f"{_price(wanted.entry_price)}, the open",
-            )
+            yield wanted.entry_bar, partial(self._entry_price, wanted, got)
         if wanted.exit_bar != got.exit_bar:
-            yield self._exit(wanted, got)
+            yield min(wanted.exit_bar, got.exit_bar), partial(self._exit, wanted, got)
         elif not _close(wanted.exit_price, got.exit_price):
-            bar = wanted.exit_bar
-            yield Mismatch(
-                bar,
-                f"{self._at(bar)}: {name} left at {_price(got.exit_price)}, expected "
-                f"{_price(wanted.exit_price)}: {self._leaving(wanted)}",
-            )
+            yield wanted.exit_bar, partial(self._exit_price, wanted, got)
 
-    def _exit(self, wanted: ExpectedTrade, got: Trade) -> Mismatch:
-        name = f"the {wanted.side} of bar {wanted.entry_bar}"
+    def _size(self, wanted: ExpectedTrade, got: Trade) -> str:
+        sizing = self.reading.definition.position_sizing
+        return (
+            f"{self._at(wanted.entry_bar)}: entered {wanted.side} with {number(got.size)} units, expected "
+            f"{number(wanted.size)} ({sizing.mode} {number(sizing.value)}{self._cap()})"
+        )
+
+    def _entry_price(self, wanted: ExpectedTrade, got: Trade) -> str:
+        return (
+            f"{self._at(wanted.entry_bar)}: entered {wanted.side} at {_price(got.entry_price)}, expected "
+            f"{_price(wanted.entry_price)}, the open"
+        )
+
+    def _exit_price(self, wanted: ExpectedTrade, got: Trade) -> str:
+        return (
+            f"{self._at(wanted.exit_bar)}: {_name(wanted)} left at {_price(got.exit_price)}, expected "
+            f"{_price(wanted.exit_price)}: {self._leaving(wanted)}"
+        )
+
+    def _exit(self, wanted: ExpectedTrade, got: Trade) -> str:
         if wanted.exit_bar < got.exit_bar:
-            bar = wanted.exit_bar
-            text = (
-                f"expected to leave {name}: {self._leaving(wanted)}, but the strategy held it until bar "
-                f"{got.exit_bar}"
+            return (
+                f"{self._at(wanted.exit_bar)}: expected to leave {_name(wanted)}: {self._leaving(wanted)}, but the "
+                f"strategy held it until bar {got.exit_bar}"
             )
-        else:
-            bar = got.exit_bar
-            deciding = self._deciding(bar)
-            rules = [
-                f"{_label(rule)} did not hold at bar {deciding} ({values(rule.condition, self.reading, deciding)})"
-                for rule in self.reading.exit_rules(wanted.side)
-                if not self.reading.truth(rule.condition).holds[deciding]
-            ]
-            why = "; ".join(rules) or "nothing of the definition ends it there"
-            text = (
-                f"the strategy left {name} at {_price(got.exit_price)}, but {why}; expected at bar {wanted.exit_bar}: "
-                f"{self._leaving(wanted)}"
-            )
-        return Mismatch(bar, f"{self._at(bar)}: {text}")
+        deciding = self._deciding(got.exit_bar)
+        rules = [
+            f"{_label(rule)} did not hold at bar {deciding} ({values(rule.condition, self.reading, deciding)})"
+            for rule in self.reading.exit_rules(wanted.side)
+            if not self.reading.truth(rule.condition).holds[deciding]
+        ]
+        why = "; ".join(rules) or "nothing of the definition ends it there"
+        return (
+            f"{self._at(got.exit_bar)}: the strategy left {_name(wanted)} at {_price(got.exit_price)}, but {why}; "
+            f"expected at bar {wanted.exit_bar}: {self._leaving(wanted)}"
+        )
 
     def _leaving(self, wanted: ExpectedTrade) -> str:
         """The reason of an expected exit, with its values."""
@@ -229,6 +232,10 @@ class _Comparison:
 
 def _label(rule: Rule) -> str:
     return f"{rule.path} '{rule.text}'"
+
+
+def _name(trade: ExpectedTrade) -> str:
+    return f"the {trade.side} of bar {trade.entry_bar}"
 
 
 def _price(value: float) -> str:

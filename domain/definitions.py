@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -15,7 +14,7 @@ from domain.rules.book import Draft, read_draft
 from domain.rules.risk_lines import take_risk_lines
 from domain.rules.tree import walk
 from domain.schema_problems import Problem, half_characters, in_words, shown
-from schemas.definition import Distance, StrategyDefinition
+from schemas.definition import StrategyDefinition
 
 MOST_PROBLEMS = 100
 
@@ -110,29 +109,6 @@ def definition_digest(definition: StrategyDefinition) -> str:
     return hashlib.sha256(canonical_definition(definition)).hexdigest()
 
 
-def resolve_distance(distance: Distance, parameters: Mapping[str, float]) -> float:
-    """The number of a stop, target or trail, its parameter looked up; DefinitionError where that isn't above 0."""
-    if not isinstance(distance.value, str):
-        return float(distance.value)
-    value = parameters.get(distance.value, math.nan)
-    if not 0 < value < math.inf:
-        raise DefinitionError(
-            [Problem("risk_limits", distance.value, "this is not a parameter with a value above 0")]
-        )
-    return float(value)
-
-
-def resolve_bars(bars: int | str | None, parameters: Mapping[str, float]) -> int | None:
-    """`max_holding_bars` as a number, its parameter looked up; DefinitionError where it isn't a whole number from 1."""
-    if bars is None or isinstance(bars, int):
-        return bars
-    value = parameters.get(bars, math.nan)
-    if not (1 <= value <= 100_000 and value == int(value)):
-        message = "this is not a parameter with a whole number from 1 to 100000"
-        raise DefinitionError([Problem("risk_limits.max_holding_bars", bars, message)])
-    return int(value)
-
-
 def _once(problems: list[Problem]) -> list[Problem]:
     """Without repetitions, and at most MOST_PROBLEMS of them."""
     unique = list(dict.fromkeys(problems))
@@ -158,9 +134,8 @@ __all__ = [
     "CheckedDefinition",
     "DefinitionError",
     "Problem",
+    "canonical_definition",
     "check_definition",
     "definition_digest",
     "read_rulebook",
-    "resolve_bars",
-    "resolve_distance",
 ]

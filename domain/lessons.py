@@ -53,7 +53,7 @@ _OWN: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"\bbar <n>(?: \(<date>\))?:?|\[<n>\]|\(<date>\)"), ""),
 )
 _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]{0,127}): ")
-_FINDING = re.compile(r"^(\d+):\d+: (?:error) ([\w.-]{1,128}): (.*)$", re.DOTALL)
+_FINDING = re.compile(r"^(\d+):\d+: error ([\w.-]{1,128}): (.*)$", re.DOTALL)
 _AT_LINE = re.compile(r"\bline (\d{1,6})\b")
 
 

@@ -1,12 +1,11 @@
 """Which states an experiment passes through.
 
-    (new) → running ⇄ waiting → merging → merged
+    (new) → running → waiting → merging → merged
                │         │         │
                └─────────┴─────────┴──→ rolled_back | cancelled | failed
                └──→ dry_run
 
-`merging` may go back: where the merge conflicts with what others merged meanwhile, the experiment tries again
-or waits for a person.
+Nobody need be waited for. Where the merge conflicts with what others merged meanwhile, `merging` is rolled back.
 """
 
 from collections.abc import Mapping
@@ -20,8 +19,8 @@ NEXT: Mapping[S | None, frozenset[S]] = MappingProxyType(
     {
         None: frozenset({S.RUNNING}),
         S.RUNNING: _UNDONE | {S.WAITING, S.MERGING, S.DRY_RUN},
-        S.WAITING: _UNDONE | {S.RUNNING, S.MERGING},
-        S.MERGING: _UNDONE | {S.RUNNING, S.WAITING, S.MERGED},
+        S.WAITING: _UNDONE | {S.MERGING},
+        S.MERGING: _UNDONE | {S.MERGED},
         S.MERGED: frozenset(),
         S.ROLLED_BACK: frozenset(),
         S.CANCELLED: frozenset(),

@@ -20,6 +20,7 @@ from schemas.trading import Costs, Side, Trade
 
 _TOLERANCE = 1e-9
 _MOST_UNITS = 1e15
+"""More than any account pays for, and still exact as a float."""
 
 
 @dataclass(frozen=True)
@@ -287,7 +288,7 @@ class _Check:
             share_of_cap = min(sizing.value / 100 / full, 1.0)
             wanted = [share_of_cap * cap for cap in caps]
         else:
-            wanted = self._units(trade.side, decided, equity, paid)
+            wanted = [min(units, _MOST_UNITS) for units in self._units(trade.side, decided, equity, paid)]
             if math.floor(max(wanted) * (1 + _TOLERANCE)) > caps[0] * (1 - _TOLERANCE):
                 # too many: they become a share of the money, which may buy more of them where the price fell
                 wanted = [*(min(units, caps[0]) for units in wanted), *caps]
@@ -314,7 +315,7 @@ class _Check:
             return [sizing.value / close, sizing.value / paid]
         stop = self._first_stop(side, decided)
         gap = 0.0 if stop is None else abs(close - stop.price)
-        return [min(equity * sizing.value / 100 / gap, _MOST_UNITS) if gap else _MOST_UNITS]
+        return [equity * sizing.value / 100 / gap if gap else math.inf]
 
     # Words
 

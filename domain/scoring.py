@@ -196,13 +196,15 @@ def equity_curve(trades: Sequence[Trade], bars: pd.DataFrame, costs: Costs) -> p
     """
     closes = bars["Close"].to_numpy(dtype=float)
     equity = np.full(len(bars), costs.cash)
-    cash = costs.cash
+    cash, free = costs.cash, 0
     for trade in trades:
+        equity[free : trade.entry_bar] = cash
         held = slice(trade.entry_bar, trade.exit_bar)
         signed = _direction(trade) * trade.size
         equity[held] = cash - _commission(trade, costs)[0] + signed * (closes[held] - trade.entry_price)
         cash += profit(trade, costs)
-        equity[trade.exit_bar :] = cash
+        free = trade.exit_bar
+    equity[free:] = cash
     if (ruined := equity <= 0).any():
         equity[int(np.argmax(ruined)) :] = 0.0
     return pd.Series(equity, index=bars.index, name="Equity")
@@ -222,10 +224,11 @@ def compute_metrics(trades: Sequence[Trade], bars: pd.DataFrame, costs: Costs) -
     values, closes = equity.to_numpy(), bars["Close"].to_numpy(dtype=float)
     first, last = bars.index[0], bars.index[-1]
     years = (last - first).total_seconds() / (365.25 * 86400)
-    drawdown = values / np.maximum.accumulate(values) - 1
+    drawdown = drawdowns(values)
     worst = float(drawdown.min())
     growth = float(values[-1] / costs.cash)
-    cagr = (growth ** (1 / years) - 1) * 100 if years > 0 else None
+    with np.errstate(over="ignore"):  # a good hour, a year long, is more than a float holds
+        cagr = float(np.power(growth, 1 / years) - 1) * 100 if years > 0 else None
     profits = np.array([profit(trade, costs) for trade in trades])
     returns = np.array([_return(trade, costs) for trade in trades]) * 100
     held = np.array([trade.exit_bar - trade.entry_bar for trade in trades])
@@ -256,6 +259,13 @@ def compute_metrics(trades: Sequence[Trade], bars: pd.DataFrame, costs: Costs) -
         max_wins_in_row=_longest(profits > 0),
         max_losses_in_row=_longest(profits < 0),
     )
+
+
+def drawdowns(equity: Values) -> Values:
+    """How far each value lies below the highest until then, as shares: 0 or less. 0 where there was never anything."""
+    peaks = np.maximum.accumulate(equity)
+    below: Values = np.divide(equity, peaks, out=np.ones(len(equity)), where=peaks > 0) - 1
+    return below
 
 
 def period_returns(equity: Values) -> Values:

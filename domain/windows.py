@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from domain.scoring import annual_sharpe, equity_curve, exposure, profit
+from domain.scoring import annual_sharpe, drawdowns, equity_curve, exposure, profit
 from schemas.holdout import Window
 from schemas.trading import Costs, Trade
 
@@ -67,8 +67,6 @@ def _measure(
     entered = [trade for trade in trades if first <= trade.entry_bar < end]
     held = exposure(trades, len(bars), first, end)
     won = [profit(trade, costs) > 0 for trade in entered]
-    peaks = np.maximum.accumulate(values)
-    below = np.divide(values, peaks, out=np.ones_like(values), where=peaks > 0) - 1
     return Window(
         name=name,
         first=first,
@@ -78,7 +76,7 @@ def _measure(
         return_pct=(float(values[-1]) / began - 1) * 100 if began > 0 else 0.0,
         buy_and_hold_pct=float(closes[-1] / closes[0] - 1) * 100,
         sharpe=annual_sharpe(values, years),
-        max_drawdown_pct=float(below.min()) * 100,
+        max_drawdown_pct=float(drawdowns(values).min()) * 100,
         exposure_pct=held * 100,
         trades=len(entered),
         win_rate_pct=100 * sum(won) / len(won) if won else None,

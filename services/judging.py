@@ -141,7 +141,7 @@ class Judge:
         elif expected := expected_trades(order.definition, self._rulebook, self._bars, order.costs):
             self._fail(Gate.TRADES, f"no trade, where the rules imply {len(expected)}", [])
         else:
-            why = explain_no_trades(order.definition, self._rulebook, self._bars)
+            why = explain_no_trades(order.definition, self._rulebook, self._bars, order.costs)
             self._fail(Gate.TRADES, "no trade, and the rules imply none on this data", why)
 
     def _verified(self, result: TrialResult) -> list[Trade] | None:

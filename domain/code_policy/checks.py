@@ -278,8 +278,11 @@ def _is_property_part(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and node.attr in ("setter", "getter", "deleter")
 
 
-def _reaches(text: str) -> bool:
-    """Whether the text, used as a format, would read attributes whose names begin with '_'."""
+def _reaches(text: str, levels: int = 2) -> bool:
+    """Whether the text, used as a format, would read attributes whose names begin with '_'.
+
+    A field may hold fields, but those none: Python formats no deeper than these two `levels`.
+    """
     if "{" not in text:
         return False
     if _OPEN_FIELD.search(text):
@@ -288,7 +291,10 @@ def _reaches(text: str) -> bool:
         fields = [(field, spec) for _, field, spec, _ in string.Formatter().parse(text) if field is not None]
     except ValueError:
         return False
-    return any(_REACHING.search(field) or (spec and _reaches(spec)) for field, spec in fields)
+    return any(
+        _REACHING.search(field) or (spec and levels > 1 and _reaches(spec, levels - 1))
+        for field, spec in fields
+    )
 
 
 def _constants(call: ast.Call) -> list[ast.Constant]:

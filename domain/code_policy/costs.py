@@ -73,13 +73,13 @@ def _leaves(body: list[ast.stmt]) -> bool:
 
 
 def _number(node: ast.expr) -> float:
-    """The value of an expression of constants, at most infinity; 0 where it isn't one."""
+    """The value of an expression of constants, within a float's bounds; 0 where it isn't one."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return float(min(max(node.value, -1e300), 1e300))
+        return _bounded(node.value)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_number(node.operand)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        return _number(node.left) * _number(node.right)
+        return _bounded(_number(node.left) * _number(node.right))
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow | ast.LShift):
         left, right = _number(node.left), _number(node.right)
         if left < 1 or right < 0:
@@ -87,6 +87,10 @@ def _number(node: ast.expr) -> float:
         bits = math.log2(left) * right if isinstance(node.op, ast.Pow) else math.log2(left) + right
         return math.ldexp(1.0, int(min(bits, 1000.0)))
     return 0.0
+
+
+def _bounded(value: float) -> float:
+    return float(min(max(value, -1e300), 1e300))
 
 
 def _log2(node: ast.expr) -> float:

@@ -37,7 +37,8 @@ _STATEMENT = re.compile(
 _ENDS_OPEN = re.compile(
     r"([=+\-*/,.(\[{<>&|:@]|\b(and|or|not|in|is|if|else|return|import|from|def|class|self|lambda|for|while|with|as))\s*$"
 )
-_TEXTS = re.compile(r'"""|\'\'\'|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|#[^\n]*')
+_TEXTS = re.compile(r'"""|\'\'\'|"(?:[^"\\\n]|\\.)*"?|\'(?:[^\'\\\n]|\\.)*\'?|#[^\n]*')
+"""Where a text begins that may be long, or a short one or a comment, each to its end or the line's."""
 _CUT_OFF = (
     "was never closed",
     "unexpected EOF",

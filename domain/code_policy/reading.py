@@ -25,6 +25,8 @@ MAX_BRACKETS = 60
 MAX_FIELDS = 5_000
 """Braces in one text: before Python 3.12 each field of an f-string is parsed on its own, from a copy."""
 
+_STRAY = frozenset(" \t\f\"'\\")
+"""Blanks before a sign that isn't Python's, quotes that aren't closed, backslashes within a line."""
 _COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\u200b-\u200f\u2060\ufeff\u00ad\U000e0000-\U000e007f]")
 _DAMAGED = re.compile("[\0-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufffd\ufffe\uffff\ud800-\udfff]")
@@ -113,6 +115,10 @@ def _check_tokens(source: str) -> Finding | None:
                     f"more than {MAX_TOKENS:,} words and signs",
                     line=token.start[0],
                     instead="compute tables at run time instead of writing them out",
+                )
+            if token.type == tokenize.ERRORTOKEN and token.string in _STRAY:
+                return (
+                    None  # the parser stops here too, and each that follows would be read to the line's end
                 )
             if token.type == tokenize.OP:
                 depth += (token.string in "([{") - (token.string in ")]}")

@@ -56,9 +56,10 @@ class Walk(ast.NodeVisitor):
     def visit_If(self, node: ast.If) -> None:
         guard = ast.unparse(node.test) in ("__name__ == '__main__'", "'__main__' == __name__")
         self.visit(node.test)
-        self._in_main_guard = guard and not self._local
+        before = self._in_main_guard
+        self._in_main_guard = before or (guard and not self._local)
         self._each(node.body)
-        self._in_main_guard = False
+        self._in_main_guard = before
         self._each(node.orelse)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:

@@ -11,7 +11,9 @@ from schemas.definition import StrategyDefinition
 from schemas.trading import Costs, Side
 
 
-def explain_no_trades(definition: StrategyDefinition, rulebook: Rulebook, bars: pd.DataFrame) -> list[str]:
+def explain_no_trades(
+    definition: StrategyDefinition, rulebook: Rulebook, bars: pd.DataFrame, costs: Costs
+) -> list[str]:
     """For each side: how often each entry rule held, how often all together, and what came nearest.
 
     Also says where too few bars or impossible stops are the cause. Counts bars from the first decision on.
@@ -23,7 +25,7 @@ def explain_no_trades(definition: StrategyDefinition, rulebook: Rulebook, bars: 
     lines: list[str] = []
     for side in Side:
         if rules := reading.entry_rules(side):
-            lines += _side(reading, side, rules, start)
+            lines += _side(reading, costs, side, rules, start)
     return lines
 
 
@@ -37,7 +39,7 @@ def _too_short(reading: Reading) -> str:
     return f"nothing was decided: {reading.length} bars leave none to decide on; use more data"
 
 
-def _side(reading: Reading, side: Side, rules: tuple[Rule, ...], start: int) -> list[str]:
+def _side(reading: Reading, costs: Costs, side: Side, rules: tuple[Rule, ...], start: int) -> list[str]:
     total = reading.length - start
     held = [reading.truth(rule.condition).holds[start:] for rule in rules]
     lines = [
@@ -48,7 +50,7 @@ def _side(reading: Reading, side: Side, rules: tuple[Rule, ...], start: int) -> 
     if len(rules) > 1:
         lines.append(f"all {len(rules)} {side} entry rules together held on {together.sum()} of {total} bars")
     if together.any():
-        return [*lines, *_held_but(reading, side, together, start)]
+        return [*lines, *_held_but(reading, costs, side, together, start)]
     best = int(np.argmax(np.sum(held, axis=0)))
     if len(rules) > 1 and any(flags[best] for flags in held):
         failed = [rule for rule, flags in zip(rules, held, strict=True) if not flags[best]]
@@ -67,11 +69,11 @@ def _side(reading: Reading, side: Side, rules: tuple[Rule, ...], start: int) -> 
     return lines
 
 
-def _held_but(reading: Reading, side: Side, together: Flags, start: int) -> list[str]:
+def _held_but(reading: Reading, costs: Costs, side: Side, together: Flags, start: int) -> list[str]:
     """The rules held, yet no order came to a trade."""
     where = start + np.flatnonzero(together)
-    walk = Walk(reading, Costs())
-    if mine := [trade for trade in Walk(reading, Costs()).run() if trade.side is side]:
+    walk = Walk(reading, costs)
+    if mine := [trade for trade in walk.run() if trade.side is side]:
         first = mine[0].entry_bar
         return [
             f"the rules imply {len(mine)} {side} trades, the first at bar {first} ({reading.index[first]})"

@@ -58,7 +58,7 @@ def _symbol(sheet: Sheet, path: str, step: int | None) -> None:
         return
     symbols: list[str | None] = []
     if isinstance(leaf.value, str):
-        symbols = [as_symbol(word) for word in re.split(r"\s*[,;]\s*|\s+and\s+", leaf.text) if word]
+        symbols = [as_symbol(word) for word in re.split(r"[,;]|\sand\s", leaf.text) if word.strip()]
     known = [symbol for symbol in symbols if symbol]
     if known and len(known) == len(symbols):
         sheet.mean(path, "", [SettingSaid("symbol", symbol) for symbol in known], step)
@@ -70,7 +70,9 @@ def _symbol(sheet: Sheet, path: str, step: int | None) -> None:
 
 def _interval(sheet: Sheet, path: str, step: int | None) -> None:
     if leaf := sheet.leaf(path):
-        interval, _ = as_interval(re.sub(r"(?i)[\s-]*(?:bars?|candles?|chart|time ?frame)$", "", leaf.text))
+        interval, _ = as_interval(
+            re.sub(r"(?i)(?<![\s-])[\s-]*(?:bars?|candles?|chart|time ?frame)$", "", leaf.text)
+        )
         if interval:
             sheet.mean(path, "", [SettingSaid("interval", interval)], step)
         else:

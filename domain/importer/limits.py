@@ -47,6 +47,8 @@ _MODES = by_word(
         "lots": "lots lot fixed_lots lot_size",
     }
 )
+_LEADS: Mapping[Slot, str] = {"max_holding_bars": "hold", "max_position": "maximum position"}
+"""How a phrase about it begins, where that isn't its title."""
 _SHARE = re.compile(r"([+-]?\d{1,6}(?:\.\d{1,6})?)\s*(?:%|percent)")
 
 
@@ -81,16 +83,16 @@ def read_field(
         share = _SHARE.fullmatch(value.strip())
         if share and unit in ("percent", ""):
             return _bounded(slot, "percent", float(share[1]))
-        for phrase in dict.fromkeys((value, f"{title} {value}", f"{title} at {value}")):
+        lead, other = _LEADS.get(slot, title), ""
+        for phrase in dict.fromkeys((value, f"{lead} {value}", f"{lead} at {value}")):
             limit = read_limit(phrase, context)
             if isinstance(limit, LimitSaid):
                 if limit.slot == slot:
                     return limit
-                return (
-                    f"it stands in a field for the {title}, but says something about the {TITLES[limit.slot]}",
-                    "",
-                )
-        refusal = read_limit(f"{title} {value}", context)
+                other = other or TITLES[limit.slot]
+        if other:
+            return f"it stands in a field for the {title}, but says something about the {other}", ""
+        refusal = read_limit(f"{lead} {value}", context)
         return refusal if isinstance(refusal, tuple) else (f"not understood as a {title}", f"{title} 2%")
     if number is None:
         return f"a {title} is a number or a text, not {value!r}"[:120], "2%"
@@ -150,7 +152,7 @@ def read_size(mode: str, value: Any, context: Context) -> LimitSaid | Refusal:
             kind = kind or "percent_of_equity"
         else:
             words = f"position size {value}" if kind != "risk_percent" else f"risk {value}"
-            limit = read_limit(value, context) or read_limit(words, context)
+            limit = read_limit(value, context)
             if not isinstance(limit, LimitSaid):
                 limit = read_limit(words, context)
             if isinstance(limit, LimitSaid) and limit.slot == "sizing":

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from domain.importer.readings import Context, LimitSaid, Side, Slot
 from domain.importer.scalars import words
 from domain.rules.errors import RuleError
-from domain.rules.risk import parse_risk_phrase, pip_size
+from domain.rules.risk import MAX_LENGTH, parse_risk_phrase, pip_size
 from schemas.definition import Distance, PositionSizing
 
 STANDARD_LOT = 100_000
@@ -61,8 +61,11 @@ _CASH_WORDS = re.compile(
 
 def read_limit(text: str, context: Context) -> LimitSaid | Refusal | None:
     """The limit that a phrase states; a refusal where it is about one but isn't understood; None where it isn't."""
-    if not _ABOUT_A_LIMIT.search(text) and not _MAYBE.search(text):
+    about = bool(_ABOUT_A_LIMIT.search(text))
+    if not about and not _MAYBE.search(text):
         return None
+    if len(text) > MAX_LENGTH:
+        return (f"longer than {MAX_LENGTH} characters; a limit is one short phrase", "") if about else None
     lead = _LEAD.match(text)
     stripped = text[lead.end() :] if lead else text
     if re.search(r"\blots?\b", text, re.IGNORECASE):
@@ -80,7 +83,7 @@ def read_limit(text: str, context: Context) -> LimitSaid | Refusal | None:
         limit, rest = size
         if re.fullmatch(r"(?:\s*(?:per|each|a|every|trade|position))*\s*", rest):
             return limit
-    if first is None or not _ABOUT_A_LIMIT.search(text):
+    if first is None or not about:
         return None
     if "pip" in text.lower() and pip_size(context.symbol) is None:
         return pips("stop_loss", 1, context.symbol)

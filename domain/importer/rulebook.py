@@ -4,11 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from domain.importer.readings import SIDES, Act, DocumentRead, Label, Part, Rank, RuleSaid, Settled, Side
+from domain.importer.readings import (
+    SIDES,
+    Act,
+    DocumentRead,
+    Label,
+    Part,
+    Rank,
+    RuleSaid,
+    Settled,
+    Side,
+    conjuncts,
+)
 from domain.rules.ast import Condition, Logic, Number
 from domain.rules.formal import formal
 
 MAX_RULE = 1_000
+"""Characters of one rule."""
+MAX_RULES = 32
+"""Of one list."""
 
 
 @dataclass
@@ -16,7 +30,6 @@ class _Group:
     """Conditions that must hold together, with the parts that say so."""
 
     rank: Rank
-    key: str
     rules: list[tuple[Part, RuleSaid]] = field(default_factory=list)
 
     @property
@@ -36,15 +49,8 @@ class _Group:
         return list(seen.values())
 
     def tree(self) -> Condition:
-        parts = tuple(dict.fromkeys(each for _, rule in self.rules for each in rule.conditions))
-        ordered = tuple(each for _, rule in self.rules for each in _ordered(rule) if each in parts)
-        unique = tuple(dict.fromkeys(ordered))
-        return unique[0] if len(unique) == 1 else Logic("and", unique)
-
-
-def _ordered(rule: RuleSaid) -> tuple[Condition, ...]:
-    tree = rule.tree
-    return tree.parts if isinstance(tree, Logic) and tree.op == "and" else (tree,)
+        parts = tuple(dict.fromkeys(each for _, rule in self.rules for each in conjuncts(rule.tree)))
+        return parts[0] if len(parts) == 1 else Logic("and", parts)
 
 
 def settle_rules(read: DocumentRead, settled: Settled) -> None:
@@ -148,7 +154,7 @@ class _Rules:
 
     def _take_entries(self, side: Side, groups: list[_Group]) -> list[_Group]:
         if len(groups) == 1:
-            self._settled.entries[side] = groups[0].texts()[:32]
+            self._settled.entries[side] = self._together(side, groups[0])
             return groups
         text = formal(Logic("or", tuple(group.tree() for group in groups)))
         while len(text) > MAX_RULE and len(groups) > 1:
@@ -157,13 +163,22 @@ class _Rules:
                     f"with this entry the {side} entries are longer than {MAX_RULE} characters together"
                 )
             text = formal(Logic("or", tuple(group.tree() for group in groups))) if len(groups) > 1 else ""
-        self._settled.entries[side] = [text] if text else groups[0].texts()[:32]
+        self._settled.entries[side] = [text] if text else self._together(side, groups[0])
         if len(groups) > 1:
             self._settled.assumptions.append(
                 f"{' and '.join(group.path for group in groups)} each enter {side} by themselves; "
                 "they are joined by 'or', because all entry rules of a definition must hold"
             )
         return groups
+
+    def _together(self, side: Side, group: _Group) -> list[str]:
+        texts = group.texts()
+        if len(texts) > MAX_RULES:
+            self._settled.gaps.append(
+                f"{group.path}: {len(texts)} conditions must hold together, and a definition has at most {MAX_RULES} "
+                f"{side} entry rules; join some of them with 'and'"
+            )
+        return texts
 
     # exits
 
@@ -201,8 +216,8 @@ class _Rules:
                 part.shown.append(f"repeats the {side} exit: {formal(rule.tree)}")
             elif rival:
                 part.refuse(f"differs from the {side} exit at {rival.path}, which is taken", rival.texts()[0])
-            elif len(taken) >= 32 or len(formal(group.tree())) > MAX_RULE:
-                part.refuse(f"a definition has at most 32 rules of {MAX_RULE} characters in a list")
+            elif len(taken) >= MAX_RULES or len(formal(group.tree())) > MAX_RULE:
+                part.refuse(f"a definition has at most {MAX_RULES} rules of {MAX_RULE} characters in a list")
             else:
                 part.shown.append(f"{side} exit: {formal(rule.tree)}")
         if not same and not rival and not any(part.why for part, _ in group.rules):
@@ -218,7 +233,7 @@ def _grouped(rules: list[tuple[Part, RuleSaid]]) -> list[_Group]:
     groups: dict[str, _Group] = {}
     for number, (part, rule) in enumerate(rules):
         key = f"{part.group} {rule.act}" if part.group else f"alone {number}"
-        groups.setdefault(key, _Group(part.rank, key)).rules.append((part, rule))
+        groups.setdefault(key, _Group(part.rank)).rules.append((part, rule))
     return list(groups.values())
 
 

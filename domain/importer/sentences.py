@@ -5,7 +5,8 @@ import re
 MAX_SPLITS = 24
 
 _BREAK = re.compile(
-    r"\r?\n+|;\s|(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bapprox)(?<!\betc)[.!?]+[\"')\]]*(?=\s)", re.IGNORECASE
+    r"\r?\n+|;\s|(?<![.!?])(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bapprox)(?<!\betc)[.!?]+[\"')\]]*(?=\s)",
+    re.IGNORECASE,
 )
 _LIST_MARK = re.compile(r"(?:step )?\(?\d{1,2}[.:)]", re.IGNORECASE)
 _BULLET = r"[-*\N{BULLET}\N{EN DASH}\N{EM DASH}\N{MIDDLE DOT}]"

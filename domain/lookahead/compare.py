@@ -131,13 +131,11 @@ def _values(prefix: Seen, whole: Seen, bars: pd.DataFrame) -> Iterator[Peek]:
         known, later = one.rows, two.rows[:, : prefix.length]
         finite = np.abs(later[np.isfinite(later)])
         largest = float(finite.max()) if finite.size else 0.0
-        same = np.isclose(known, later, rtol=_RELATIVE, atol=_OF_LARGEST * largest, equal_nan=True).all(
-            axis=0
-        )
+        same = np.isclose(known, later, rtol=_RELATIVE, atol=_OF_LARGEST * largest, equal_nan=True)
         if same.all():
             continue
-        bar = int(np.argmin(same))
-        row = int(np.argmin(np.isclose(known[:, bar], later[:, bar], rtol=_RELATIVE, equal_nan=True)))
+        bar = int(np.argmin(same.all(axis=0)))
+        row = int(np.argmin(same[:, bar]))
         yield Peek(
             bar,
             f"{_at(bar, bars)}: indicator {one.name} is {_number(known[row, bar])} {_with(prefix.length, bars)}, "
@@ -151,9 +149,10 @@ def _decision(prefix: Seen, whole: Seen, bars: pd.DataFrame) -> Peek | None:
     for bar in sorted({*prefix.book.changes(cut), *whole.book.changes(cut)}):
         known, later = prefix.book.at(bar), whole.book.at(bar)
         if not _same_orders(known, later):
+            decided = max(bar - 1, 0)
             return Peek(
-                bar - 1,
-                f"{_at(max(bar - 1, 0), bars)}: at its close, {_with(cut, bars)}, the orders are {_orders(known)}; "
+                decided,
+                f"{_at(decided, bars)}: at its close, {_with(cut, bars)}, the orders are {_orders(known)}; "
                 f"with all of them {_orders(later)}",
             )
     return None

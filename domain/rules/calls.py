@@ -27,7 +27,7 @@ class Given:
 
 
 def usage(spec: IndicatorSpec) -> str:
-    """How the indicator is written, for messages and the documentation: `BBANDS([series,] period=20, dev=2).line`."""
+    """How the indicator is written, for messages and the documentation: `BBANDS([series], period=20, dev=2)`."""
     inside = [f"{argument.name}={number_text(argument.default)}" for argument in spec.arguments]
     if spec.one_series:
         inside.insert(0, "series" if not spec.arguments else "[series]")

@@ -49,14 +49,13 @@ TITLES: Mapping[str, str] = {
     "rate of change": "ROC",
     "standard deviation": "STDDEV",
     "williams r": "WILLR",
+    "williamsr": "WILLR",
 }
 
 
 def titled(text: str) -> IndicatorSpec:
     """The indicator of a spelt-out name, such as "exponential moving average"."""
-    return CATALOGUE[
-        TITLES[" ".join(re.sub(r"[-%'’]", " ", text.lower().replace("williams'", "williams")).split())]
-    ]
+    return CATALOGUE[TITLES[" ".join(re.sub(r"[-%'’]", " ", text.lower()).split())]]
 
 
 def field(text: str) -> Column:

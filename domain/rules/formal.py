@@ -71,10 +71,9 @@ def _parts(node: Expr) -> tuple[str, int]:
 
 
 def _indicator(node: Indicator) -> str:
-    parts = [] if node.source in (None, Price("Close")) else [_text(node.source, _SUM)] if node.source else []
-    if CATALOGUE[node.name].one_series and not node.args and node.source:
-        parts = [_text(node.source, _SUM)]
-    parts += [formal(value) for _, value in node.args]
+    source = node.source
+    given = () if source is None or (source == Price("Close") and node.args) else (source,)
+    parts = [*(_text(part, _SUM) for part in given), *(formal(value) for _, value in node.args)]
     return f"{node.name}{'(' + ', '.join(parts) + ')' if parts else ''}{_line(node)}"
 
 

@@ -206,6 +206,14 @@ def test_orders_that_cannot_be_followed_are_refused(pages: Any, said: str) -> No
         replay(read_book(pages, len(BARS)), BARS, Costs())
 
 
+@pytest.mark.parametrize("stop", [-5.0, 1e-308, 5e-324])
+def test_a_stop_far_from_every_price_is_refused(stop: float) -> None:
+    """With a limit the engine fills it at the stop: a price that no units can be counted by."""
+    pages = [[1, [[0.5, 20.0, stop, None, None, False]]], [2, [[-9e14, None, None, None, None, True]]]]
+    with pytest.raises(ClaimError, match=r"bar 1: an order that fills at \S+ can't be followed"):
+        replay(read_book(pages, len(BARS)), BARS, Costs())
+
+
 def test_adding_to_a_position_is_refused() -> None:
     pages = [[1, [[5, None, None, None, None, False]]], [2, [[7, None, None, None, None, False]]]]
     with pytest.raises(

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+import time
 import types
 from pathlib import Path
 
@@ -218,6 +219,31 @@ def test_findings_are_bounded() -> None:
     ],
 )
 def test_not_blocked(statement: str) -> None:
+    assert check_code(inside(statement)) == []
+
+
+def test_a_branch_below_the_main_guard_is_still_below_it() -> None:
+    below = (
+        'if __name__ == "__main__":\n    from backtesting.test import GOOG\n    bt = Backtest(GOOG, S)\n'
+        "    if len(GOOG) > 5:\n        bt.optimize(n=range(3))\n    bt.optimize(n=range(4))\n"
+    )
+    assert check_code(GOOD + below) == []
+    (finding,) = check_code(GOOD + below + "else:\n    bt.optimize(n=range(5))\n")
+    assert (finding.rule, finding.line) == ("process", GOOD.count("\n") + 8)
+
+
+@pytest.mark.parametrize("stray", ["x = 1" + " " * 19_000 + "!", '\\"' * 9_000], ids=["blanks", "quotes"])
+def test_stray_signs_take_bounded_time(stray: str) -> None:
+    started = time.process_time()
+    (finding,) = check_code(inside("\n".join([stray] * 20)))
+    assert (finding.rule, finding.line) == ("syntax", 20)
+    assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    "statement", ["x = '" + "{a:" * 2000 + "}" * 2000 + "'", "x = [0] * (1 ** (1e300 * 1e300))"]
+)
+def test_what_has_no_end_is_read_all_the_same(statement: str) -> None:
     assert check_code(inside(statement)) == []
 
 

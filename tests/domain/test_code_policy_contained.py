@@ -211,11 +211,10 @@ def test_every_hostile_file_is_contained_without_the_policy(
     assert len(told.ends) == len(HOSTILE) + len(MALFORMED)
     assert provider.list(OWN) == []
     # each came as far as it wanted to: to the wall, and not only to a slip of its own
-    slow = ("Timeout", "OutOfMemory")
-    unlike = {
-        e.name: (told.ends[e.name], e.ends) for e in HOSTILE if told.ends[e.name] not in (*e.ends, *slow)
-    }
-    assert unlike == {}
+    unlike = {e.name: told.ends[e.name] for e in HOSTILE if told.ends[e.name] not in e.ends}
+    slow = [name for name, end in unlike.items() if end in ("Timeout", "OutOfMemory")]
+    assert {name: end for name, end in unlike.items() if name not in slow} == {}
+    assert len(slow) < len(HOSTILE) / 10, f"on a busy machine a few may come too late, not so many: {slow}"
 
 
 NAKED = """

@@ -8,7 +8,8 @@ import pytest
 
 from domain.conform import MOST_TEXTS, Mismatch, compare_trades
 from domain.definitions import check_definition
-from domain.expected import expected_trades
+from domain.expected import Reading, expected_trades
+from domain.rules.ast import Condition
 from schemas.trading import Costs, Side, Trade
 
 GOOG = backtesting.test.GOOG.astype(float)
@@ -178,6 +179,19 @@ def test_a_long_list_is_cut_and_counted() -> None:
     )
     assert len(texts) == MOST_TEXTS
     assert texts[-1] == f"and {whole - MOST_TEXTS + 1} more mismatches"
+
+
+def test_only_what_is_told_is_put_into_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of trades may differ."""
+    asked: list[int] = []
+
+    def in_words(condition: Condition, reading: Reading, bar: int) -> str:
+        asked.append(bar)
+        return str(condition)
+
+    monkeypatch.setattr("domain.conform.values", in_words)
+    compare(lambda _: [], entry_rules=["Close > SMA(5)"], exit_rules=["Close < SMA(5)"])
+    assert len(asked) == MOST_TEXTS - 1
 
 
 def _parts(checked: Any) -> tuple[Any, Any]:

@@ -14,8 +14,6 @@ from domain.definitions import (
     check_definition,
     definition_digest,
     read_rulebook,
-    resolve_bars,
-    resolve_distance,
 )
 from domain.rules.parse import parse_rule
 from schemas.definition import Distance, DistanceKind, StrategyDefinition
@@ -447,22 +445,6 @@ def test_the_digest_does_not_move() -> None:
         name="A", symbol="GOOG", entry_rules=["Close > 1"], exit_rules=["Close < 1"]
     )
     assert definition_digest(definition) == "c8f0b14ebecfca3e863c29a085cd95e7ab0306ddb0e7e72481456c445e3d4bf6"
-
-
-def test_numbers_of_limits_are_looked_up() -> None:
-    two = Distance(kind=DistanceKind.ATR, value=2.0)
-    named = Distance(kind=DistanceKind.ATR, value="trail")
-    assert resolve_distance(two, {}) == 2.0
-    assert resolve_distance(named, {"trail": 3}) == 3.0
-    for wrong in ({}, {"trail": 0}, {"trail": -1}, {"trail": float("nan")}, {"trail": float("inf")}):
-        with pytest.raises(DefinitionError, match="trail"):
-            resolve_distance(named, wrong)
-    assert resolve_bars(None, {}) is None
-    assert resolve_bars(5, {}) == 5
-    assert resolve_bars("hold", {"hold": 7.0}) == 7
-    for wrong in ({}, {"hold": 0}, {"hold": 2.5}, {"hold": float("inf")}):
-        with pytest.raises(DefinitionError, match="hold"):
-            resolve_bars("hold", wrong)
 
 
 def test_a_rulebook_is_not_read_from_rules_that_do_not_hold_together() -> None:

@@ -137,7 +137,7 @@ def test_an_indicator_without_values_lets_nothing_be_decided() -> None:
     assert both_readings(flat(*range(10, 30)), **data) == []
     assert (
         "SMA(50) has no value on any of the 20 bars"
-        in explain_no_trades(*read(**data), flat(*range(10, 30)))[0]
+        in explain_no_trades(*read(**data), flat(*range(10, 30)), Costs())[0]
     )
 
 
@@ -241,7 +241,7 @@ def test_a_stop_that_cannot_be_placed_means_no_order(limit: str) -> None:
     bars = flat(*[100.0] * 9)
     assert both_readings(bars, **HELD, risk_limits={"stop_loss": limit}) == []
     definition, book = read(**HELD, risk_limits={"stop_loss": limit})
-    assert any("could be placed" in line for line in explain_no_trades(definition, book, bars))
+    assert any("could be placed" in line for line in explain_no_trades(definition, book, bars, Costs()))
 
 
 def test_short_stops_lie_above() -> None:
@@ -380,12 +380,12 @@ def test_a_missing_column_is_named() -> None:
 def test_hardly_any_bars(length: int) -> None:
     bars = flat(100, 100, 100).iloc[:length]
     assert expected_trades(*read(**HELD), bars, Costs()) == []
-    assert explain_no_trades(*read(**HELD), bars)
+    assert explain_no_trades(*read(**HELD), bars, Costs())
 
 
 def test_why_there_were_no_trades() -> None:
     definition, book = read(entry_rules=["RSI(14) < 5", "Close > SMA(10)"], exit_rules=["RSI(14) > 70"])
-    lines = explain_no_trades(definition, book, random_bars(1, 200))
+    lines = explain_no_trades(definition, book, random_bars(1, 200), Costs())
     assert lines[0] == "entry_rules[0]: RSI(14) < 5 held on 0 of 185 bars"
     assert lines[2] == "all 2 long entry rules together held on 0 of 185 bars"
     assert lines[3].startswith("nearest: at bar ")
@@ -394,8 +394,13 @@ def test_why_there_were_no_trades() -> None:
 
 
 def test_rules_that_do_trade_are_said_to() -> None:
-    lines = explain_no_trades(*read(**HELD), flat(*[100.0] * 6))
+    lines = explain_no_trades(*read(**HELD), flat(*[100.0] * 6), Costs())
     assert lines[-1] == "the rules imply 1 long trades, the first at bar 2 (2024-01-03 00:00:00)"
+
+
+def test_rules_that_nobody_could_pay_for_are_not_said_to_trade() -> None:
+    lines = explain_no_trades(*read(**HELD), flat(*[100.0] * 6), Costs(cash=50))
+    assert lines[-1].startswith("the long orders came to nothing: too small for one unit, too dear")
 
 
 def test_it_is_fast() -> None:

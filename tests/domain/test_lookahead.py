@@ -106,6 +106,27 @@ def test_an_indicator_that_changes_is_named_with_its_first_bar() -> None:
     )
 
 
+def test_of_an_indicator_with_lines_the_one_that_changed_is_shown() -> None:
+    """However small its values are."""
+
+    def two(length: int, second: float) -> Seen:
+        rows = np.array([np.full(length, 1e-9), np.full(length, second)])
+        result = trial(length).model_copy(
+            update={"indicators": [{"name": "tiny", "rows": 2, "values": encoded(rows)}]}
+        )
+        return read_seen(result, BARS.iloc[:length], Costs())
+
+    (peek,) = compare(two(20, 2e-9), two(40, 3e-9), BARS) or []
+    assert "indicator tiny is 2e-09 with" in peek.text
+    assert peek.text.endswith("and 3e-09 with all of them")
+
+
+def test_orders_before_the_first_bar_are_shown_at_it() -> None:
+    (peek,) = compare(seen(20), seen(40, [[0, [BUY]], [1, []]]), BARS) or []
+    assert peek.bar == 0
+    assert peek.text.startswith("bar 0 ")
+
+
 def test_warm_up_is_not_accused() -> None:
     """The engine begins at once where an indicator has no value at all: what it does then says nothing."""
     hasty = [[2, [BUY]], [3, []]]

@@ -137,6 +137,7 @@ def test_shorts_the_other_way_round() -> None:
             "fixed_units 10 of 1000000.00: expected 10 units, but it has 9",
         ),
         ({"mode": "fixed_cash", "value": 5000}, None, 50, None),
+        ({"mode": "fixed_units", "value": 1.7976931348623157e308}, 5, 500, None),  # the cap, at 100
         ({"mode": "fixed_cash", "value": 5000}, None, 49, None),  # measured at the open of 101
         ({"mode": "fixed_cash", "value": 5000}, None, 51, "expected 49 to 50 units"),
         ({"mode": "percent_of_equity", "value": 50}, None, 4950, None),  # at 101

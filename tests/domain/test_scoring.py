@@ -364,6 +364,31 @@ def test_ruin_leaves_nothing() -> None:
     assert metrics.max_drawdown_pct == -100
 
 
+def test_ruin_in_the_first_bar_is_a_number() -> None:
+    prices = pd.DataFrame(
+        {"Open": [10.0, 10], "High": [30.0, 10], "Low": [10.0, 10], "Close": [10.0, 10]},
+        index=pd.date_range("2024-01-01", periods=2),
+    )
+    short = Trade(side=Side.SHORT, size=10, entry_bar=0, exit_bar=0, entry_price=10, exit_price=30)
+    metrics = compute_metrics([short], prices, Costs(cash=100))
+    assert (metrics.return_pct, metrics.max_drawdown_pct) == (-100, 0)
+
+
+def test_a_good_hour_has_no_growth_a_year() -> None:
+    """1.1 to the power of 8,767 is more than a float holds."""
+    closes = np.linspace(100, 110, 60)
+    prices = pd.DataFrame(
+        dict.fromkeys(("Open", "High", "Low", "Close"), closes),
+        index=pd.date_range("2024-01-01", periods=60, freq="1min"),
+    )
+    trade = Trade(
+        side=Side.LONG, size=9000, entry_bar=1, exit_bar=59, entry_price=closes[1], exit_price=closes[59]
+    )
+    metrics = compute_metrics([trade], prices, Costs())
+    assert metrics.return_pct > 8
+    assert (metrics.cagr_pct, metrics.calmar) == (None, None)
+
+
 def test_metrics_are_plain_json() -> None:
     metrics = compute_metrics(read_claims([GOOD], BARS, Costs()), BARS, Costs())
     assert json.loads(metrics.model_dump_json())["trades"] == 1

@@ -3,6 +3,7 @@
 One method for each rule of `grammar.lark`, of the same name, spread over Names, Phrases and Reader.
 """
 
+import math
 from typing import Any, Literal, cast
 
 from lark import Token, Tree
@@ -139,7 +140,7 @@ class Reader(Phrases):
                 around, message, f"is more than {percent} {'above' if sign > 0 else 'below'}"
             )
         ops: tuple[_Op, _Op] = (">=", ">") if sign > 0 else ("<=", "<")
-        level = Number(english.share(percent, sign), span_of(percent))
+        level = self._written(english.share(percent, sign), percent)
         right = Arithmetic("*", level, self.number(node.children[3]), span_of(node))
         return self._compare(ops[0] if degree.type == "AT_LEAST" else ops[1], left, right, span)
 
@@ -203,7 +204,7 @@ class Reader(Phrases):
 
     def multiple(self, node: Tree[Token]) -> Expr:
         word = cast(Token, node.children[0])
-        amount = Number(english.factor(word), span_of(word))
+        amount = self._written(english.factor(word), word)
         return Arithmetic("*", amount, self.number(node.children[1]), span_of(node))
 
     def lagged(self, node: Tree[Token]) -> Expr:
@@ -233,7 +234,10 @@ class Reader(Phrases):
     # a literal is named by its terminal; `number` above is what is expected
     def literal(self, node: Tree[Token]) -> Expr:
         token = cast(Token, node.children[0])
-        value = float(token)
-        if value in (float("inf"), float("-inf")):
+        return self._written(float(token), token)
+
+    def _written(self, value: float, token: Token) -> Number:
+        """The number that stands at `token`."""
+        if not math.isfinite(value):
             raise self.scope.error(span_of(token), "this number is too large")
         return Number(value, span_of(token))

@@ -69,7 +69,9 @@ def test_a_stop_in_every_shape(risk: Any) -> None:
         ({"stop_loss_price": 95.5}, {"stop_loss": {"kind": "price", "value": 95.5}}),
         ({"max_holding_bars": "12"}, {"max_holding_bars": 12}),
         ({"time_stop": 8}, {"max_holding_bars": 8}),
+        ({"max_holding_bars": "10 bars"}, {"max_holding_bars": 10}),
         ({"max_position_pct": 25}, {"max_position": 25}),
+        ({"max_position": "20% of equity"}, {"max_position": 20}),
     ],
 )
 def test_other_limits(risk: Any, limits: dict[str, Any]) -> None:
@@ -151,6 +153,15 @@ def test_a_condition_that_is_not_understood_leaves_no_weaker_definition() -> Non
         "steps[0].condition is not understood, so the other condition of its step would act alone"
         in result.problems[0]
     )
+
+
+def test_more_conditions_than_a_definition_holds_are_not_dropped() -> None:
+    result = imported({"trigger": [f"RSI({number}) < 30" for number in range(2, 35)]})
+    assert result.definition is None
+    assert "33 conditions must hold together, and a definition has at most 32 long entry rules" in str(
+        result.problems
+    )
+    assert len(result.draft["entry_rules"]) == 33
 
 
 def test_trigger_and_condition_of_an_exit_hold_together() -> None:

@@ -101,6 +101,26 @@ def test_long_texts_take_bounded_time(text: str) -> None:
     assert_nothing_is_lost(document, result)
 
 
+@pytest.mark.parametrize("filling", [" ", ".", "-"])
+def test_long_fields_take_bounded_time(filling: str) -> None:
+    text = f"lot a{filling * 30_000}b"
+    document = {
+        "steps": [
+            {
+                "trigger": "RSI < 30",
+                "timeframe": text,
+                "action": {"type": "enter", "size": text, "instrument": text},
+                "risk_controls": {"stop_loss": text},
+                "notes": text,
+            }
+        ],
+    }
+    started = time.process_time()
+    result = import_steps(document, source="long.json")
+    assert time.process_time() - started < 5
+    assert_nothing_is_lost(document, result)
+
+
 WORDS = st.sampled_from(
     [
         *(

@@ -80,6 +80,8 @@ REFUSED = [
     ("Close / 0 > 5", "0", "divides by zero", ""),
     ("Close / naught > 5", "naught", "divides by zero", ""),
     ("Close > 1e400", "1e400", "too large", ""),
+    (f"Close > {'9' * 400} times Open", f"{'9' * 400} times", "too large", ""),
+    (f"Close is more than {'9' * 400}% above Open", f"{'9' * 400}%", "too large", ""),
     ("Close > 1,000", "1,000", "not thousands", "Close > 1_000"),
     ("Close > 1.2.3", "1.2.3", "not understood", ""),
     ("Close > 0x10", "0x10", "not understood", ""),
