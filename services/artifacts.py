@@ -4,9 +4,8 @@ Code, trades, curves, reports and market data are too big for workflow history, 
 instead. An artifact never changes, so writing it again is free, and a reader can prove that it got what was
 written.
 
-    root/ab/ab12…          the bytes, read-only
-    root/ab/ab12….html     the same file under a name that a browser or editor understands (see `path`)
-    root/tmp/              files being written; whatever a killed process left there, `clean` removes
+    root/ab/ab12…    the bytes, read-only
+    root/tmp/        files being written; whatever a killed process left there, `clean` removes
 """
 
 import errno
@@ -21,15 +20,12 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from schemas.code import Digest
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,16}){1,3}")
-_NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class ArtifactError(Exception):
@@ -53,7 +49,7 @@ class Artifacts:
     def put(self, data: bytes) -> Digest:
         """Store `data` durably and return its digest. A damaged copy that is found is replaced."""
         digest = hashlib.sha256(data).hexdigest()
-        target = self._file(digest)
+        target = self.path(digest)
         with _explained("write", target):
             if not _holds(target, data):
                 self._write(target, data)
@@ -61,7 +57,7 @@ class Artifacts:
 
     def get(self, digest: Digest) -> bytes:
         """The bytes of `digest`, checked. Raises ArtifactMissing or ArtifactCorrupt."""
-        file = self._file(digest)
+        file = self.path(digest)
         try:
             with _explained("read", file):
                 data = file.read_bytes()
@@ -104,24 +100,11 @@ class Artifacts:
                 f"artifact {digest} is not JSON: {error}; read it with get(), it was stored as plain bytes"
             ) from error
 
-    def path(self, digest: Digest, suffix: str = "") -> Path:
-        """A file that holds the artifact and ends in `suffix` (`.html`, `.csv`, …), for people and programs.
-
-        It is a hard link to the stored bytes, or a copy where the file system has no links.
-        """
-        if suffix and not _SUFFIX.fullmatch(suffix):
-            raise ArtifactError(
-                f"'{suffix}' can't end a file name; write a dot and letters, for example .html"
-            )
-        data = self.get(digest)
-        file = self._file(digest)
-        if not suffix:
-            return file
-        named = file.with_name(digest + suffix)
-        with _explained("write", named):
-            if not _holds(named, data):
-                self._link(file, named, data)
-        return named
+    def path(self, digest: Digest) -> Path:
+        """Where the artifact is kept, if it is."""
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise ArtifactError(f"{digest!r:.100} is not a digest; it has 64 characters of 0-9 and a-f")
+        return self.root / digest[:2] / digest
 
     def clean(self, older_than: timedelta = timedelta(days=1)) -> int:
         """Remove what killed processes left half written; returns how many files. Artifacts stay."""
@@ -138,11 +121,6 @@ class Artifacts:
     def _tmp(self) -> Path:
         return self.root / "tmp"
 
-    def _file(self, digest: str) -> Path:
-        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-            raise ArtifactError(f"{digest!r:.100} is not a digest; it has 64 characters of 0-9 and a-f")
-        return self.root / digest[:2] / digest
-
     def _write(self, target: Path, data: bytes) -> None:
         self._tmp.mkdir(parents=True, exist_ok=True)
         _make_durable_folder(target.parent)
@@ -158,21 +136,6 @@ class Artifacts:
             Path(name).unlink(missing_ok=True)
             raise
         _sync_folder(target.parent)
-
-    def _link(self, file: Path, named: Path, data: bytes) -> None:
-        # Link to a fresh name and rename: a reader never sees a file that is missing or half written.
-        self._tmp.mkdir(parents=True, exist_ok=True)
-        fresh = self._tmp / uuid4().hex
-        try:
-            os.link(file, fresh)
-            os.replace(fresh, named)
-        except OSError as error:
-            # ENOENT: a second writer has just renamed its equal bytes over the file that was being linked.
-            if error.errno not in (*_NO_LINKS, errno.ENOENT):
-                raise
-            self._write(named, data)
-        finally:
-            fresh.unlink(missing_ok=True)  # renaming onto another link of the same file leaves both
 
 
 def _holds(file: Path, data: bytes) -> bool:

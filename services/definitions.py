@@ -73,8 +73,9 @@ def _checked(path: Path) -> CheckedDefinition:
 def read_data(path: Path) -> Any:
     """What a JSON or YAML file holds, as plain data; DefinitionError names the line where it can't be read.
 
-    JSON is taken for `.json` and for texts that begin with '{'. Refused are files over MAX_BYTES, other encodings than
-    UTF-8, repeated keys, numbers that aren't finite, nesting beyond MAX_DEPTH, and YAML's aliases and tags.
+    JSON is what `.json` says, or, without a suffix that is known, a text that begins with '{' or '['. Refused are files
+    over MAX_BYTES, other encodings than UTF-8, repeated keys, numbers that aren't finite, nesting beyond MAX_DEPTH (in
+    JSON, beyond what Python reads), and YAML's aliases and tags.
     """
     text = _text(path)
     as_json = path.suffix.lower() == ".json" or (

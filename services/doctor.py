@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from services.definitions import definition_names
 from services.engines.providers import INSTALL as MODELS_INSTALL
-from services.library import Library, LibraryError, LibraryUnavailable
+from services.library import Library, LibraryError, LibraryUnavailable, is_url
 from services.library.git import Git
 from services.memory.embedding import INSTALL, missing
 from services.records import Records, RecordsError, RecordsUnavailable
@@ -267,27 +267,25 @@ def _records(settings: Settings) -> list[Check]:
 
 
 def _shown(url: str) -> str:
-    """The URL without a password."""
-    head, at, tail = url.rpartition("@")
-    return f"{head.partition('://')[0]}://…@{tail}" if at else url
+    """Without user and password; SQLite's URLs, and paths, have none."""
+    scheme, divider, rest = url.partition("://")
+    if not divider or scheme.startswith("sqlite") or "@" not in rest:
+        return url
+    return f"{scheme}://…@{rest.rpartition('@')[2]}"
 
 
 def _library(settings: Settings) -> list[Check]:
     location = settings.library_location
-    is_path = "://" not in location and "@" not in location
-    if is_path and not Path(location).exists():
-        return [Check("library", State.WORKS, f"{location}, to be made on first use")]
     try:
-        if not is_path:
+        if is_url(location):
             Git(Path.cwd())("ls-remote", "--quiet", "--", location, "HEAD", remote=True)
             return [Check("library", State.WORKS, "the remote answers")]
-        library = Library(location)
-        return [
-            Check(
-                "library", State.WORKS, f"{location}; {_count(len(library.strategies()), 'merged strategy')}"
-            )
-        ]
-    except (LibraryError, LibraryUnavailable) as error:
+        folder = Path(location)
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return [Check("library", State.WORKS, f"{location}, to be made on first use")]
+        merged = _count(len(Library(location).strategies()), "merged strategy")
+        return [Check("library", State.WORKS, f"{location}; {merged}")]
+    except (LibraryError, LibraryUnavailable, OSError) as error:
         return [Check("library", State.BROKEN, str(error))]
 
 

@@ -57,6 +57,11 @@ _LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
+def without_credentials(text: str) -> str:
+    """The text, with user and password of the URLs in it hidden."""
+    return _CREDENTIALS.sub("***@", text)
+
+
 @dataclass(frozen=True)
 class Ran:
     """One finished git command."""
@@ -114,7 +119,7 @@ class Git:
             raise LibraryError(
                 "git is not installed, or not on PATH; install it, for example: apt-get install git"
             ) from None
-        ran = Ran(int(status), bytes(output), _CREDENTIALS.sub("***@", str(errors)).strip())
+        ran = Ran(int(status), bytes(output), without_credentials(str(errors)).strip())
         if ran.status not in allowed:
             raise self.failure(arguments[0], ran)
         return ran
@@ -126,26 +131,34 @@ class Git:
             return LibraryUnavailable(
                 f"git {verb} on {self.path} was killed by signal {-ran.status}; try again"
             )
-        if (
-            "Permission denied" in said
-            or "Read-only file system" in said
-            or "unable to create temporary" in said
+        return self._unwritable(said) or LibraryError(f"git {verb} on {self.path} failed: {said}")
+
+    def _unwritable(self, said: str) -> LibraryError | LibraryUnavailable | None:
+        """The error for what git or the system says of a place that can't be written."""
+        if "No space left on device" in said:  # first: git may say of it what stands below, too
+            return LibraryUnavailable(f"no space left for the library {self.path}; free some and try again")
+        if any(
+            sign in said
+            for sign in ("Permission denied", "Read-only file system", "unable to create temporary")
         ):
             return LibraryError(
                 f"can't write to the library {self.path}: {said}; give this user the right to it, or "
                 "set another path"
             )
-        if "No space left on device" in said:
-            return LibraryUnavailable(f"no space left for the library {self.path}; free some and try again")
-        return LibraryError(f"git {verb} on {self.path} failed: {said}")
+        return None
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder for files that git reads; in the repository, so that `sweep` finds what a kill left."""
         home = self.path / "genesis-scratch"
-        home.mkdir(exist_ok=True)
-        with TemporaryDirectory(dir=home, ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
+        try:
+            home.mkdir(exist_ok=True)
+            with TemporaryDirectory(dir=home, ignore_cleanup_errors=True) as folder:
+                yield Path(folder)
+        except OSError as error:
+            raise self._unwritable(str(error)) or LibraryError(
+                f"the library {self.path} can't be written: {error}; was it moved or removed?"
+            ) from error
 
     def sweep(self, older_than: timedelta) -> None:
         """Remove scratch folders of killed processes."""

@@ -40,13 +40,6 @@ _ATTEMPTS = 100
 """Of a move that others outrun; with 20 writers at once, the unluckiest needs 20."""
 
 
-def strategy_files(strategy: str, code: str, definition: str, metrics: str | None = None) -> dict[str, str]:
-    """Where a strategy's files lie in the library's tree."""
-    folder = f"strategies/{strategy_name(strategy)}"
-    files = {f"{folder}/strategy.py": code, f"{folder}/definition.json": definition}
-    return files | ({f"{folder}/metrics.json": metrics} if metrics is not None else {})
-
-
 class Library:
     """A library at a path, or at a URL with a local mirror (see Repository). Made on first use.
 
@@ -64,11 +57,6 @@ class Library:
     def path(self) -> Path:
         """The bare repository on this machine."""
         return self._repository.path
-
-    def check(self) -> str:
-        """Open the library and return the version of git; for `doctor`."""
-        self._repository.open()
-        return self._repository.git.check_version()
 
     # Experiments' branches
 
@@ -112,14 +100,6 @@ class Library:
 
         return self._until_moved(f"branch {branch}", attempt)
 
-    def committed(self, branch: str, key: str) -> CommitRef | None:
-        """What step `key` has committed on the branch, for a step that can't make the same files again."""
-        ref = branch_ref(branch)
-        self._repository.refresh()
-        tip = self._repository.tip(ref)
-        made = self._made_by(key, tip) if tip else None
-        return CommitRef(branch=branch, commit=made) if made else None
-
     def delete_branch(self, branch: str) -> bool:
         """Delete an experiment's branch; False where there is none."""
         ref = branch_ref(branch)
@@ -132,8 +112,8 @@ class Library:
 
         return self._until_moved(f"branch {branch}", attempt)
 
-    def branches(self, prefix: str = EXPERIMENTS) -> list[BranchInfo]:
-        """Experiments' branches whose names begin with `prefix`, by name."""
+    def branches(self) -> list[BranchInfo]:
+        """Experiments' branches, by name."""
         self._repository.refresh()
         fields = ("%(refname:lstrip=2)", "%(objectname)", "%(committerdate:unix)", "%(contents)")
         output = self._repository.git(
@@ -143,20 +123,22 @@ class Library:
         found = []
         for name, commit, seconds, message in zip(*[iter(parts)] * 4, strict=True):
             name = name.lstrip("\n")
-            if name.startswith(prefix):
-                experiment = trailers_of(message).get(EXPERIMENT_ID) or name.rpartition("/")[2]
-                at = datetime.fromtimestamp(int(seconds), UTC)
-                found.append(BranchInfo(name=name, commit=commit, committed_at=at, experiment_id=experiment))
+            experiment = trailers_of(message).get(EXPERIMENT_ID) or name.rpartition("/")[2]
+            at = datetime.fromtimestamp(int(seconds), UTC)
+            found.append(BranchInfo(name=name, commit=commit, committed_at=at, experiment_id=experiment))
         return found
 
     def cleanup(self, older_than: timedelta, keep: Container[str] = ()) -> list[str]:
         """Delete branches last written longer ago than `older_than`, except those of experiments in `keep`.
 
-        Returns the names that this call deleted. Also clears what killed processes left in the repository.
+        Returns the names that this call deleted: a branch that is written to meanwhile stays. Also clears what killed
+        processes left in the repository.
         """
         limit = datetime.now(UTC) - older_than
         old = [one for one in self.branches() if one.committed_at < limit and one.experiment_id not in keep]
-        deleted = [one.name for one in old if self.delete_branch(one.name)]
+        deleted = [
+            one.name for one in old if self._repository.move([Move(branch_ref(one.name), None, one.commit)])
+        ]
         self._repository.git.sweep(timedelta(days=1))
         self._repository.git("gc", "--auto", "--quiet")
         return deleted
@@ -167,13 +149,6 @@ class Library:
         """The commit that `main` is at."""
         self._repository.refresh()
         return self._main()
-
-    def files(self, commit: str, under: str | None = None) -> dict[str, str]:
-        """All files of a commit (in the folder `under`), path to text."""
-        sha = self._resolve(commit)
-        paths = self._repository.paths(sha, file_path(under.rstrip("/")) if under else None)
-        blobs = self._repository.blobs([(sha, path) for path in paths])
-        return {path: _text(path, blob) for path, blob in zip(paths, blobs, strict=True) if blob is not None}
 
     def read(self, commit: str, path: str) -> str:
         """One file of a commit."""
@@ -285,7 +260,7 @@ class Library:
             mark = self._repository.tag_object(new, tag, text)
             if self._repository.move([Move(MAIN_REF, new, main), Move(f"refs/tags/{tag}", mark, None)]):
                 return MergeOutcome(status="merged", commit=new, tag=tag)
-            self._check_tag_is_free(tag)
+            self._check_tag(tag)
             return None
 
         return self._until_moved("main", attempt)
@@ -309,16 +284,14 @@ class Library:
 
         return self._until_moved(f"tag {merge.tag}", attempt)
 
-    def _check_tag_is_free(self, tag: str) -> None:
+    def _check_tag(self, tag: str) -> None:
         """A tag in a new version's way is another process's merge, or else somebody's own and never moves."""
         self._repository.refresh()
         tip = self._repository.tip(f"refs/tags/{tag}")
-        if tip is None:
-            return
-        ours = {merge.commit.sha for merge in merges(self._repository, self._main())}
-        if tip not in ours:
+        made = merges(self._repository, self._main()) if tip else []
+        if tip and tip not in (merge.commit.sha for merge in made if merge.tag == tag):
             raise LibraryError(
-                f"tag {tag} is at {tip[:12]}, which is no version of the library; delete it in {self.path}"
+                f"tag {tag} is at {tip[:12]}, which is not that version of the library; delete it in {self.path}"
             )
 
     # Helpers

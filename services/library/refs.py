@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.library.errors import LibraryError, LibraryUnavailable
-from services.library.git import Git, Ran
+from services.library.git import Git, Ran, without_credentials
 
 NOTHING = "0" * 40
 _LOST_RACE = re.compile(
@@ -14,9 +14,12 @@ _LOST_RACE = re.compile(
     r"|\.lock': File exists|failed to update ref|failed to lock|incorrect old value|stale info|fetch first"
     r"|non-fast-forward|atomic push fail|atomic transaction failed|remote ref does not exist"
 )
-_OFFLINE = re.compile(
+_REFUSED = re.compile(r"\[remote rejected\] \([^)\n]*(declined|denied|prohibited|protected)")
+"""By the remote's rules. Of the other refs of that push git then says what it says after a lost race."""
+_PASSING = re.compile(
     r"Could not resolve host|Connection (refused|timed out|reset)|Timeout: the command|early EOF|hung up"
     r"|Failed to connect|Operation timed out|Network is unreachable|returned error: 5\d\d|RPC failed"
+    r"|No space left on device"
 )
 
 
@@ -91,7 +94,7 @@ class RemoteRefs:
                 return
             # Another process may have moved the mirror's refs under this fetch; what it brought is as good.
             if not re.search(r"cannot lock ref|\.lock': File exists", ran.errors):
-                raise self._refused("read", ran)
+                raise self._failure("read", ran)
             self._git.break_stale_lock(ran.errors)
         raise LibraryUnavailable(f"too many processes fetch into the mirror {self._git.path}; try again")
 
@@ -104,9 +107,10 @@ class RemoteRefs:
             allowed=(0, 1, 128, -9),
         )
         if ran.status != 0:
-            if _LOST_RACE.search(f"{ran.text}\n{ran.errors}"):
+            said = f"{ran.text}\n{ran.errors}"
+            if _LOST_RACE.search(said) and not _REFUSED.search(said):
                 return False
-            raise self._refused("write", ran)
+            raise self._failure("write", ran)
         # The remote has it; should the mirror fail to follow, the next refresh mends it.
         for move in moves:
             arguments = (
@@ -117,12 +121,12 @@ class RemoteRefs:
             self._git(*arguments, allowed=(0, 1, 128))
         return True
 
-    def _refused(self, verb: str, ran: Ran) -> LibraryError | LibraryUnavailable:
-        said = f"{ran.text}\n{ran.errors}".strip()
-        url = re.sub(r"(?<=://)[^/@\s]+@", "***@", self._url)
-        if ran.status == -9 or _OFFLINE.search(said):
+    def _failure(self, verb: str, ran: Ran) -> LibraryError | LibraryUnavailable:
+        said = without_credentials(f"{ran.text}\n{ran.errors}".strip())
+        url = without_credentials(self._url)
+        if ran.status == -9 or _PASSING.search(said):
             return LibraryUnavailable(
-                f"the library's remote {url} can't be reached: {said}; check the network"
+                f"the library's remote {url} can't be reached or written: {said}; check the network and its disk"
             )
         return LibraryError(
             f"can't {verb} the library's remote {url}: {said}; check the URL, the credentials and the right "

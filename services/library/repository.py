@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from services.library.errors import LibraryError
-from services.library.git import Git
+from services.library.git import Git, without_credentials
 from services.library.names import MAIN, revision
 from services.library.refs import LocalRefs, Move, Refs, RemoteRefs
 
@@ -29,6 +29,13 @@ Genesis writes here without a checkout. Read it with `git log main`, or clone it
 """
 _ROOT_DATE = "2026-01-01T00:00:00+00:00"  # fixed: whoever makes the root commit, it is the same one
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://.+|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:.+")
+_HELPER = re.compile(r"[A-Za-z0-9+.-]*::")
+"""`a::b` would have git run its helper `a`."""
+
+
+def is_url(location: str) -> bool:
+    """Whether a library's location names a remote; else it is a path."""
+    return _URL.fullmatch(location) is not None
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,13 @@ class Repository:
 
     def __init__(self, location: str | Path, mirror: Path | None = None) -> None:
         text = str(location)
-        self._url = text if isinstance(location, str) and _URL.fullmatch(text) else None
-        if text.startswith("-") or not text.strip() or "\x00" in text or "::" in text:  # a:: runs helper a
+        self._url = text if isinstance(location, str) and is_url(text) else None
+        if text.startswith("-") or not text.strip() or "\x00" in text or _HELPER.match(text):
             raise LibraryError(f"{text!r:.200} can't be the library; give a path or a URL")
         if self._url and mirror is None:
-            raise LibraryError(f"the library is a remote ({location}); say where its mirror may live")
+            raise LibraryError(
+                f"the library is a remote ({without_credentials(text)}); say where its mirror may live"
+            )
         self.path = Path(mirror if self._url and mirror else location).absolute()
         self.git = Git(self.path)
         self._refs: Refs = RemoteRefs(self.git, self._url) if self._url else LocalRefs(self.git)

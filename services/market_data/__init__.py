@@ -6,6 +6,7 @@ has the same bytes. What was mended is in `DataSet.warnings`; what could only be
 """
 
 import importlib.util
+import os
 import re
 from datetime import date
 from pathlib import Path
@@ -46,11 +47,11 @@ class MarketData:
 
     def load(self, source: str) -> DataSet:
         """Freeze a bundled set (GOOG, EURUSD, BTCUSD, any case) or a CSV file; a file GOOG is `./GOOG`."""
-        name = source.strip().upper()
-        path, name = (
-            (_bundled(name), name) if name in BUNDLED else (Path(source).expanduser(), Path(source).name)
-        )
-        bars, warnings = read_csv(_read(path, source), source if name not in BUNDLED else name)
+        if (name := source.strip().upper()) in BUNDLED:
+            bars, warnings = read_csv(_read(_bundled(name), name), name)
+        else:
+            name = Path(source).name
+            bars, warnings = read_csv(_read(source, source), source)
         return self._freeze(bars, name, warnings)
 
     def frozen(self, digest: Digest, name: str) -> DataSet:
@@ -74,8 +75,8 @@ class MarketData:
             kept = kept[kept.index >= pd.Timestamp(start, tz="UTC")]
         if end:
             kept = kept[kept.index < pd.Timestamp(end, tz="UTC") + pd.Timedelta(days=1)]
-        if len(kept):
-            kept = kept[kept.index > _before(pd.DatetimeIndex(kept.index)[-1], period)]
+        if len(kept) and (before := _before(pd.DatetimeIndex(kept.index)[-1], period)) is not None:
+            kept = kept[kept.index > before]
         if not len(kept):
             wanted = f"{start or 'the beginning'} to {end or 'the end'}"
             raise DataError(
@@ -85,18 +86,14 @@ class MarketData:
             )
         if len(kept) == len(bars):
             return dataset
-        gone = describe_gaps(pd.DatetimeIndex(bars.index))
-        about_file = [warning for warning in dataset.warnings if warning not in gone]
-        gaps = describe_gaps(pd.DatetimeIndex(kept.index))
         note = f"clipped to {len(kept):,} of {len(bars):,} bars"
-        return self._freeze(kept, dataset.name, [*about_file, *gaps, note])
+        return self._freeze(kept, dataset.name, [*_about(dataset, bars, kept), note])
 
     def hold_back(self, dataset: DataSet, bars: int) -> DataSet:
         """The data without its last `bars`, which must be fewer than all; what is said of it knows nothing of them."""
-        kept = self.bars(dataset.digest).iloc[: dataset.bars - bars]
-        gone = describe_gaps(pd.DatetimeIndex(self.bars(dataset.digest).index))
-        about_file = [warning for warning in dataset.warnings if warning not in gone]
-        return self._freeze(kept, dataset.name, [*about_file, *describe_gaps(pd.DatetimeIndex(kept.index))])
+        whole = self.bars(dataset.digest)
+        kept = whole.iloc[: len(whole) - bars]
+        return self._freeze(kept, dataset.name, _about(dataset, whole, kept))
 
     def _freeze(self, bars: pd.DataFrame, name: str, warnings: list[str]) -> DataSet:
         data = to_bytes(bars)
@@ -131,9 +128,10 @@ def _bundled(name: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / "test" / f"{name}.csv"
 
 
-def _read(path: Path, source: str) -> bytes:
+def _read(place: str | Path, source: str) -> bytes:
     known = f"one of {', '.join(BUNDLED)}, or the path of an OHLCV CSV file"
     try:
+        path = Path(os.path.expanduser(place))  # pathlib's own raises for an unknown user
         if path.is_dir():
             raise DataError(source, "this is a folder", expected=known)
         if not path.exists():
@@ -157,10 +155,17 @@ def _read(path: Path, source: str) -> bytes:
     return raw
 
 
-def _before(last: pd.Timestamp, period: str) -> pd.Timestamp:
-    """The moment after which bars belong to the period that ends with `last`."""
+def _about(dataset: DataSet, whole: pd.DataFrame, kept: pd.DataFrame) -> list[str]:
+    """What is said of the file, and of the gaps that are left in what is kept of it."""
+    gone = describe_gaps(pd.DatetimeIndex(whole.index))
+    about_file = [warning for warning in dataset.warnings if warning not in gone]
+    return [*about_file, *describe_gaps(pd.DatetimeIndex(kept.index))]
+
+
+def _before(last: pd.Timestamp, period: str) -> pd.Timestamp | None:
+    """The moment after which bars belong to the period that ends with `last`; None where all of them do."""
     if period == "max":
-        return pd.Timestamp.min.tz_localize("UTC")
+        return None
     if period == "ytd":
         return pd.Timestamp(year=last.year, month=1, day=1, tz="UTC") - pd.Timedelta(microseconds=1)
     found = re.fullmatch(r"(\d+)(d|wk|mo|y)", period)
@@ -175,4 +180,7 @@ def _before(last: pd.Timestamp, period: str) -> pd.Timestamp:
         "mo": pd.DateOffset(months=count),
         "y": pd.DateOffset(years=count),
     }[found[2]]
-    return last - offset
+    try:
+        return last - offset
+    except (ValueError, OverflowError):  # before the calendar begins
+        return None

@@ -21,6 +21,8 @@ from services.records.tables import Audit, AuditHead, Experiment, Lease, Metric,
 
 MOST_DATA = 256 * 1024
 """Bytes of one event's data, as JSON. More belongs into an artifact."""
+MOST_FOUND = 20
+"""Ids that `find` gives."""
 
 T = TypeVar("T")
 
@@ -63,20 +65,17 @@ class Records:
                 raise _differs(event)
         if not given:
             return 0
-        return _twice(lambda: self._write(given))
-
-    def _write(self, given: dict[str, Event]) -> int:
         with self._database.write() as session:
+            # First of all: no two writers wait for each other, and what another one wrote meanwhile is known below.
+            head = locked_head(session)
             known = self._known(session, list(given))
             for event in known.values():
                 if given[event.event_id] != event:
                     raise _differs(given[event.event_id])
             new = [event for event in given.values() if event.event_id not in known]
-            if new:
-                head = locked_head(session)  # first of all locks, so that no two writers wait for each other
-                for experiment_id in sorted({event.experiment_id for event in new}):
-                    of_it = [one for one in new if one.experiment_id == experiment_id]
-                    self._project(session, head, experiment_id, of_it)
+            for experiment_id in sorted({event.experiment_id for event in new}):
+                of_it = [one for one in new if one.experiment_id == experiment_id]
+                self._project(session, head, experiment_id, of_it)
             return len(new)
 
     def _known(self, session: Session, ids: list[str]) -> dict[str, Event]:
@@ -118,10 +117,10 @@ class Records:
         with self._database.read() as session:
             return _rows(session, jobs_query())
 
-    def find(self, prefix: str, limit: int = 20) -> list[str]:
-        """Ids that begin with `prefix`, in order. One means the prefix is unique."""
+    def find(self, prefix: str) -> list[str]:
+        """The first MOST_FOUND ids that begin with `prefix`, in order. One means the prefix is unique."""
         with self._database.read() as session:
-            return list(session.exec(find_query(prefix, limit)))
+            return list(session.exec(find_query(prefix, on_sqlite=self._database.is_sqlite)))
 
     # History
 
@@ -201,15 +200,11 @@ class Records:
             return True
 
     def leases(
-        self,
-        open_only: bool = True,
-        experiment: str | None = None,
-        expired_before: datetime | None = None,
-        kind: str | None = None,
+        self, open_only: bool = True, experiment: str | None = None, kind: str | None = None
     ) -> list[LeaseRow]:
         """Leases by their end, first to end first."""
         with self._database.read() as session:
-            rows = session.exec(leases_query(open_only, experiment, expired_before, kind)).all()
+            rows = session.exec(leases_query(open_only, experiment, kind)).all()
             return [LeaseRow.model_validate(row.model_dump()) for row in rows]
 
     def lease_hosts(self, kind: str, since: datetime) -> list[str]:
@@ -242,13 +237,13 @@ def jobs_query() -> SelectOfScalar[Experiment]:
     )
 
 
-def find_query(prefix: str, limit: int) -> SelectOfScalar[str]:
+def find_query(prefix: str, *, on_sqlite: bool) -> SelectOfScalar[str]:
     identity = col(Experiment.experiment_id)
     query = select(Experiment.experiment_id).where(identity.startswith(prefix, autoescape=True))
-    if prefix:
-        # LIKE alone takes no index in SQLite. Ids are ASCII: the range holds every continuation of the prefix.
+    if prefix and on_sqlite:
+        # LIKE alone takes no index there. Ids are ASCII and compared by bytes, unlike with a PostgreSQL's collation.
         query = query.where(identity >= prefix, identity <= prefix + "\x7f")
-    return query.order_by(identity).limit(_bounded(limit))
+    return query.order_by(identity).limit(MOST_FOUND)
 
 
 def audit_query(
@@ -269,9 +264,7 @@ def sandboxes_query(experiment: str) -> SelectOfScalar[SandboxHistory]:
     return query.order_by(col(SandboxHistory.at), col(SandboxHistory.event_id))
 
 
-def leases_query(
-    open_only: bool, experiment: str | None, expired_before: datetime | None, kind: str | None = None
-) -> SelectOfScalar[Lease]:
+def leases_query(open_only: bool, experiment: str | None, kind: str | None) -> SelectOfScalar[Lease]:
     query = select(Lease)
     if kind:
         query = query.where(Lease.kind == kind)
@@ -279,8 +272,6 @@ def leases_query(
         query = query.where(col(Lease.released).is_(None))
     if experiment:
         query = query.where(Lease.experiment_id == experiment)
-    if expired_before:
-        query = query.where(Lease.expires < expired_before)
     return query.order_by(col(Lease.expires), col(Lease.kind), col(Lease.name))
 
 
@@ -350,16 +341,14 @@ def _differs(event: Event) -> RecordsError:
 
 
 def _twice(action: Callable[[], T]) -> T:
-    """Where writers don't queue (PostgreSQL), another may insert the same rows first. The second time we see them."""
+    """Where writers don't queue (PostgreSQL), another may insert the same row first. The second time we see it."""
     try:
         return action()
     except IntegrityError:
         try:
             return action()
         except IntegrityError as error:
-            raise RecordsError(
-                f"the database refused: {error.orig}; the event or lease contradicts it"
-            ) from error
+            raise RecordsError(f"the database refused: {error.orig}; the lease contradicts it") from error
 
 
 def _bounded(limit: int) -> int:

@@ -174,7 +174,7 @@ def settings(definition: StrategyDefinition) -> list[tuple[str, list[tuple[str, 
         ("least deflated Sharpe", bounds.min_deflated_sharpe),
     ]
     groups = [
-        ("Parameters", [(name, f"{value:g}") for name, value in definition.parameters.items()]),
+        ("Parameters", [(name, f"{value:.15g}") for name, value in definition.parameters.items()]),
         ("Indicators", list(definition.indicators.items())),
         (
             "Market",
@@ -188,7 +188,7 @@ def settings(definition: StrategyDefinition) -> list[tuple[str, list[tuple[str, 
         (
             "Size and limits",
             [
-                ("size", f"{sizing.value:g} ({sizing.mode.value.replace('_', ' ')})"),
+                ("size", f"{sizing.value:.15g} ({sizing.mode.value.replace('_', ' ')})"),
                 *((name, str(value)) for name, value in limits if value is not None),
             ],
         ),

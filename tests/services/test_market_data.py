@@ -134,6 +134,8 @@ def test_digest_is_the_canonical_form(market: MarketData, tmp_path: Path) -> Non
         ("", "folder"),
         ("/nowhere/x.csv", "no such data"),
         ("a\0b", "no such data"),
+        ("~nobody-of-this-name/x.csv", "no such data"),
+        ("~a\0b", "can't be read"),
     ],
 )
 def test_unknown_source(market: MarketData, source: str, says: str) -> None:
@@ -575,6 +577,7 @@ def test_one_bar() -> None:
         (None, None, "1wk", "2013-02-25", "2013-03-01", 5),
         (None, None, "1d", "2013-03-01", "2013-03-01", 1),
         (date(1990, 1, 1), None, "99y", "2004-08-19", "2013-03-01", 2148),
+        (date(1, 1, 1), date(9999, 12, 31), "9999y", "2004-08-19", "2013-03-01", 2148),
     ],
 )
 def test_clip(
@@ -586,6 +589,13 @@ def test_clip(
     assert (clipped == goog) is (count == goog.bars)
     again = market.clip(clipped, start, end, period)
     assert again.digest == clipped.digest
+
+
+def test_all_of_data_older_than_nanoseconds_reach(market: MarketData, tmp_path: Path) -> None:
+    (tmp_path / "wheat.csv").write_text(table("1600-01-03,10,12,9,11,5", "1601-01-02,11,12,9,11,5"))
+    wheat = market.load(str(tmp_path / "wheat.csv"))
+    assert market.clip(wheat, None, None) == wheat
+    assert market.clip(wheat, None, None, "5wk").bars == 1
 
 
 def test_clip_says_so_and_drops_gaps_outside(market: MarketData) -> None:

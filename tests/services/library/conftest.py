@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 
 from schemas.library import CommitRef, MergeOutcome
-from services.library import Library, strategy_files
+from services.library import Library
 
 Git = Callable[..., str]
+
+
+def strategy_files(strategy: str, code: str, definition: str, metrics: str | None) -> dict[str, str]:
+    """A strategy's files where the library has them."""
+    folder = f"strategies/{strategy}"
+    files = {f"{folder}/strategy.py": code, f"{folder}/definition.json": definition}
+    return files | ({f"{folder}/metrics.json": metrics} if metrics is not None else {})
 
 
 class Lab:

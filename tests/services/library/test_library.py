@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.library import Library, LibraryError, LibraryUnavailable, strategy_files
+from services.library import Library, LibraryError, LibraryUnavailable
+from services.library.git import Git, Ran
 from services.library.names import compose, trailers_of
 
 # First use
@@ -27,7 +28,7 @@ def test_it_is_made_on_first_use_bare_with_a_root_commit(library: Library, git: 
     head = library.head()
     assert git(library.path, "rev-parse", "--is-bare-repository") == "true"
     assert git(library.path, "rev-list", "--all") == head
-    assert list(library.files(head)) == ["README.md"]
+    assert git(library.path, "ls-tree", "-r", "--name-only", head) == "README.md"
     assert git(library.path, "fsck", "--strict", "--no-dangling") == ""
 
 
@@ -75,7 +76,35 @@ def test_a_folder_that_can_not_be_made_is_explained(tmp_path: Path) -> None:
         Library(tmp_path / "file" / "library.git").head()
 
 
-@pytest.mark.parametrize("location", ["", " ", "--upload-pack=touch x", "a\x00b", "ext::sh -c x"])
+@pytest.mark.parametrize(
+    ("said", "kind", "told"),
+    [
+        ("error: unable to create temporary file: No space left on device", LibraryUnavailable, "free some"),
+        ("error: unable to create temporary file: Permission denied", LibraryError, "the right to it"),
+        ("fatal: Unable to create 'x.lock': Read-only file system", LibraryError, "the right to it"),
+        ("fatal: bad object 12345", LibraryError, "failed: fatal: bad object"),
+    ],
+)
+def test_what_git_says_tells_whether_a_retry_may_help(
+    tmp_path: Path, said: str, kind: type[Exception], told: str
+) -> None:
+    error = Git(tmp_path).failure("hash-object", Ran(128, b"", said))
+    assert type(error) is kind
+    assert told in str(error)
+
+
+def test_a_library_that_is_removed_meanwhile_is_explained(lab: Any) -> None:
+    lab.run("exp-1")
+    shutil.rmtree(lab.library.path / "genesis-scratch")
+    (lab.library.path / "genesis-scratch").write_text("in the way")
+    with pytest.raises(LibraryError, match="can't be written"):
+        lab.run("exp-2")
+    shutil.rmtree(lab.library.path)
+    with pytest.raises(LibraryError):
+        lab.run("exp-3")
+
+
+@pytest.mark.parametrize("location", ["", " ", "--upload-pack=touch x", "a\x00b", "ext::sh -c x", "::x"])
 def test_a_hostile_location_is_refused(location: str) -> None:
     with pytest.raises(LibraryError, match="can't be the library"):
         Library(location)
@@ -94,7 +123,7 @@ def test_an_old_git_is_explained(library: Library, monkeypatch: pytest.MonkeyPat
     old.chmod(old.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{old.parent}:{os.environ['PATH']}")
     with pytest.raises(LibraryError, match=r"2\.37\.9 is too old.*2\.38"):
-        library.check()
+        library.head()
 
 
 def test_a_lost_main_is_not_begun_anew(lab: Any, git: Any) -> None:
@@ -154,12 +183,8 @@ def test_commit_writes_files_message_and_trailers(lab: Any, git: Any) -> None:
     ref = lab.commit("exp-1", code="x = 'ü'\r\n")
     assert ref.branch == "ai/generate/Alpha/exp-1"
     assert lab.library.read(ref.commit, "strategies/Alpha/strategy.py") == "x = 'ü'\r\n"
-    assert sorted(lab.library.files(ref.commit)) == [
+    assert git(lab.library.path, "ls-tree", "-r", "--name-only", ref.commit).splitlines() == [
         "README.md",
-        "strategies/Alpha/definition.json",
-        "strategies/Alpha/strategy.py",
-    ]
-    assert list(lab.library.files(ref.commit, "strategies/Alpha")) == [
         "strategies/Alpha/definition.json",
         "strategies/Alpha/strategy.py",
     ]
@@ -184,9 +209,6 @@ def test_a_retry_finds_its_commit_even_after_later_steps(lab: Any, git: Any) -> 
     )
     assert lab.commit("exp-1") == first
     assert lab.commit("exp-1", base=lab.library.head()) == first
-    assert lab.library.committed(first.branch, "exp-1/generate") == first
-    assert lab.library.committed(first.branch, "exp-1/form") is None
-    assert lab.library.committed("ai/none", "exp-1/generate") is None
     assert git(lab.library.path, "rev-parse", first.branch) == second.commit
     assert git(lab.library.path, "rev-list", "--count", f"main..{first.branch}") == "2"
 
@@ -296,11 +318,13 @@ def test_what_can_not_be_committed_is_explained(lab: Any) -> None:
     assert [one.name for one in lab.library.branches()] == ["ai/x"]
 
 
-def test_large_and_many_files(lab: Any) -> None:
+def test_large_and_many_files(lab: Any, git: Any) -> None:
     files = {f"strategies/Big/f{number}.py": f"x = {number}\n" for number in range(400)}
     files["strategies/Big/large.py"] = "y" * 3_000_000
     ref = lab.library.commit_files(branch="ai/big", files=files, message="Big", trailers={}, key="k")
-    assert lab.library.files(ref.commit, "strategies/Big") == files
+    for path in ("strategies/Big/f0.py", "strategies/Big/f399.py", "strategies/Big/large.py"):
+        assert lab.library.read(ref.commit, path) == files[path]
+    assert len(git(lab.library.path, "ls-tree", "-r", "--name-only", ref.commit).splitlines()) == 402
 
 
 def test_ten_threads_that_commit_one_step_make_one_commit(lab: Any, git: Any) -> None:
@@ -347,10 +371,10 @@ def test_a_body_can_not_pretend_to_be_another_experiment(lab: Any) -> None:
 def test_unknown_commits_and_files_are_explained(lab: Any) -> None:
     head = lab.library.head()
     with pytest.raises(LibraryError, match="not in the library"):
-        lab.library.files("0123456789")
+        lab.library.read("0123456789", "README.md")
     for hostile in ("--all", "HEAD", "main~1", "refs/heads/main", "", "main:README.md", "g" * 40):
         with pytest.raises(LibraryError, match="is not a commit"):
-            lab.library.files(hostile)
+            lab.library.read(hostile, "README.md")
     with pytest.raises(LibraryError, match=r"no file README.txt; did you mean README.md\?"):
         lab.library.read(head, "README.txt")
     with pytest.raises(LibraryError, match="no file strategies"):
@@ -398,10 +422,10 @@ def test_a_merge_is_one_tagged_commit_on_main(lab: Any, git: Any) -> None:
         "Merge Alpha\n\nEvery gate passes.\n\n"
         "Experiment-Id: exp-1\nEngine: offline\nStrategy: Alpha\nStrategy-Version: 1"
     )
-    assert sorted(lab.library.files("main", "strategies/Alpha")) == [
-        "strategies/Alpha/definition.json",
-        "strategies/Alpha/metrics.json",
-        "strategies/Alpha/strategy.py",
+    assert git(lab.library.path, "ls-tree", "--name-only", "main:strategies/Alpha").splitlines() == [
+        "definition.json",
+        "metrics.json",
+        "strategy.py",
     ]
     assert git(lab.library.path, "fsck", "--strict", "--no-dangling") == ""
 
@@ -457,9 +481,17 @@ def test_the_same_result_again_is_a_version_of_its_own(lab: Any) -> None:
 def test_a_tag_in_the_way_is_explained_and_nothing_merged(lab: Any, git: Any) -> None:
     before = lab.library.head()
     git(lab.library.path, "tag", "strategies/Alpha/v1", before)
-    with pytest.raises(LibraryError, match="no version of the library; delete it"):
+    with pytest.raises(LibraryError, match="not that version of the library; delete it"):
         lab.run("exp-1")
     assert lab.library.head() == before
+
+
+def test_a_tag_of_another_version_in_the_way_is_explained(lab: Any, git: Any) -> None:
+    merged = lab.run("exp-1")
+    git(lab.library.path, "tag", "strategies/Alpha/v2", merged.commit)
+    with pytest.raises(LibraryError, match="not that version of the library; delete it"):
+        lab.run("exp-2")
+    assert lab.library.head() == merged.commit
 
 
 def test_a_moved_tag_is_explained(lab: Any, git: Any) -> None:
@@ -491,7 +523,7 @@ def test_twenty_threads_merge_twenty_strategies(lab: Any, git: Any) -> None:
 def test_processes_merge_versions_of_few_strategies(lab: Any, git: Any) -> None:
     lab.library.head()
     script = (
-        "import sys; from services.library import Library, strategy_files\n"
+        "import sys; from services.library import Library\n"
         "library, number = Library(sys.argv[1]), int(sys.argv[2])\n"
         "for round in range(3):\n"
         "    experiment, strategy = f'exp-{number}-{round}', f'S{number % 2}'\n"
@@ -617,8 +649,6 @@ def test_branches_say_whose_they_are(lab: Any) -> None:
     lab.library.commit_files(branch="ai/fix/Alpha/exp-2", files={"a": ""}, message="x", trailers={}, key="k")
     found = {one.name: one.experiment_id for one in lab.library.branches()}
     assert found == {"ai/fix/Alpha/exp-2": "exp-2", "ai/generate/Alpha/exp-1": "exp-1"}
-    assert [one.name for one in lab.library.branches("ai/fix/")] == ["ai/fix/Alpha/exp-2"]
-    assert lab.library.branches("main") == []
 
 
 def test_cleanup_deletes_old_branches_of_experiments_that_are_not_kept(lab: Any, git: Any) -> None:
@@ -634,6 +664,18 @@ def test_cleanup_deletes_old_branches_of_experiments_that_are_not_kept(lab: Any,
     assert [one.experiment_id for one in lab.library.branches()] == ["exp-2"]
     assert not leftover.exists()
     assert lab.library.cleanup(timedelta(seconds=-5), keep={"exp-2"}) == []
+
+
+def test_cleanup_leaves_a_branch_that_is_written_to_meanwhile(
+    lab: Any, git: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = lab.commit("exp-1")
+    seen = lab.library.branches()
+    newer = git(lab.library.path, "commit-tree", f"{ref.commit}^{{tree}}", "-p", ref.commit, "-m", "newer")
+    git(lab.library.path, "update-ref", f"refs/heads/{ref.branch}", newer)
+    monkeypatch.setattr(lab.library, "branches", lambda: seen)
+    assert lab.library.cleanup(timedelta(seconds=-5)) == []
+    assert git(lab.library.path, "rev-parse", ref.branch) == newer
 
 
 # Versions
@@ -687,11 +729,3 @@ def test_commits_that_people_made_on_main_are_no_versions(lab: Any, git: Any) ->
         git(lab.library.path, "update-ref", "refs/heads/main", own)
     assert [info.version for info in lab.library.versions("Alpha")] == [1]
     assert lab.run("exp-2").tag == "strategies/Alpha/v2"
-
-
-def test_strategy_files_lie_where_the_library_says() -> None:
-    assert strategy_files("Alpha", "code", "{}", "[]") == {
-        "strategies/Alpha/strategy.py": "code",
-        "strategies/Alpha/definition.json": "{}",
-        "strategies/Alpha/metrics.json": "[]",
-    }

@@ -130,6 +130,21 @@ def test_a_hook_that_refuses_is_an_error_with_its_words(here: Any, remote: Path,
     assert git(remote, "for-each-ref") == before
 
 
+@pytest.mark.parametrize("protected", ["refs/heads/main", "refs/tags/strategies/Alpha/v1"])
+def test_a_protected_ref_is_an_error_and_no_lost_race(
+    here: Any, remote: Path, git: Any, protected: str
+) -> None:
+    """git calls the other ref of the push an atomic push that failed, as where another was faster."""
+    ref = here.commit("exp-1")
+    hook = remote / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f'#!/bin/sh\n[ "$1" != {protected} ] || {{ echo protected by a rule >&2; exit 1; }}\n')
+    hook.chmod(0o755)
+    with pytest.raises(LibraryError, match=r"protected by a rule(.|\n)*right to push"):
+        here.merge(ref, "exp-1")
+    assert git(remote, "rev-parse", "main") == here.library.head()
+
+
 def test_a_remote_that_is_not_there_is_explained(tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="check the URL"):
         Library((tmp_path / "none.git").as_uri(), mirror=tmp_path / "mirror.git").head()
@@ -147,6 +162,14 @@ def test_a_remote_needs_a_mirror() -> None:
         Library("https://example.org/library.git")
     with pytest.raises(LibraryError, match="where its mirror may live"):
         Library("git@example.org:library.git")
+    with pytest.raises(LibraryError, match="where its mirror may live") as caught:
+        Library("https://ada:secret@example.org/library.git")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_remote_may_have_an_address_of_ipv6(tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror.git"
+    assert Library("ssh://git@[2001:db8::1]/library.git", mirror=mirror).path == mirror
 
 
 @pytest.mark.parametrize("url", ["ext://sh -c touch% {}", "evil://host/{}"])
