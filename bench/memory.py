@@ -26,9 +26,10 @@ from domain.lessons import failure_of, lesson_id
 from schemas.gates import Gate, GateResult, Outcome
 from schemas.memory import Failure, Lesson, Observation, Recall
 from services.memory import Memory, MemoryConfig
+from services.memory.collection import COLLECTION, FAILURE
 from services.memory.embedding import Embedder
 from services.memory.qdrant import lock_holder
-from services.memory.store import CANDIDATES, COLLECTION, FAILURE, LessonStore
+from services.memory.store import CANDIDATES, LessonStore
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "performance.md"
@@ -151,8 +152,7 @@ def fill(store: LessonStore, labelled: Labelled, first: int, last: int) -> None:
     """Memories `first` to `last`: the labelled ones' vectors, moved; by the client itself, as the store would."""
     rng = np.random.default_rng(first)
     names = list(labelled.known)
-    client = store._client
-    assert client is not None
+    client = store._collection.client
     origins = _origins(store, labelled)
     for begin in range(first, last, BATCH):
         points = []

@@ -3,6 +3,7 @@
 Every commit is found again by its key, so that a step that is repeated returns what it made the first time.
 """
 
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,7 @@ from services.artifacts import ArtifactCorrupt, ArtifactMissing, Artifacts
 from services.calls import NoPurse, OverBudget, Purse
 from services.code_reading import check_code, describe_code
 from services.engines import CannotFix, Engine, EngineBusy, EngineError, Engines
-from services.engines.contract import OnWait
+from services.engines.contract import NOT_TAKEN, OnWait
 from services.formatter import FormatError, format_code
 from services.library import Library, LibraryError
 from services.records import Records
@@ -39,6 +40,8 @@ from services.secrets import SecretsError, SecretsUnavailable
 
 BRANCH = "branch"
 MOST_FINDINGS = 10
+MOST_WORDS = 300
+"""Characters of what an answer was wrong in: a summary enters history."""
 
 
 def code_path(strategy: str) -> str:
@@ -270,7 +273,7 @@ class Author:
             code=self._artifacts.put(code.code.encode()),
             files=self._artifacts.put_json(code.files) if code.files else None,
             definition_digest=digest,
-            summary=f"{len(code.code.splitlines())} lines by {engine}",
+            summary=f"{len(code.code.splitlines())} lines by {engine}{_still_wrong(code)}",
             usage=code.usage,
             prompt=code.prompt,
         )
@@ -278,6 +281,13 @@ class Author:
 
 def _pretty(definition: StrategyDefinition) -> str:
     return definition.model_dump_json(indent=2, exclude_defaults=False) + "\n"
+
+
+def _still_wrong(code: GeneratedCode) -> str:
+    said = code.metadata.get(NOT_TAKEN, "")
+    return (
+        f"; still wrong in its answer: {textwrap.shorten(said, MOST_WORDS, placeholder=' …')}" if said else ""
+    )
 
 
 def _errors(findings: list[Finding]) -> list[Finding]:

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from domain.budget import KINDS
 from schemas.budget import Balance
 from services.budget import Budgets, budget_on_record
-from services.records import Records, RecordsError
+from services.records import Records, RecordsError, RecordsUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class ExperimentMetrics(Collector):
                 if limit and limit.is_limited:
                     balance = self._budgets.balance(row.experiment_id, limit)
                     _add(budget, "experiment", row.experiment_id, balance)
-        except RecordsError as error:
+        except (RecordsError, RecordsUnavailable) as error:
             _log.warning("metrics are not whole: %s", error)
         yield jobs
         yield budget
@@ -74,7 +74,7 @@ def metrics_served(address: str, records: Records, budgets: Budgets) -> Iterator
     registry = CollectorRegistry()
     registry.register(ExperimentMetrics(records, budgets))
     host, _, port = address.rpartition(":")
-    server, thread = start_http_server(int(port), host, registry)
+    server, thread = start_http_server(int(port), host.strip("[]"), registry)
     try:
         yield f"{host}:{server.server_port}"
     finally:

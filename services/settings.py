@@ -97,6 +97,13 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
 
+    @field_validator("metrics")
+    @classmethod
+    def _port(cls, address: str) -> str:
+        if address and int(address.rpartition(":")[2]) > 65_535:
+            raise ValueError("there is no such port; give one up to 65535")
+        return address
+
     @property
     def records_url(self) -> str:
         return self.database_url or f"sqlite:///{self.home / 'records.db'}"

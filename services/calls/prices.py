@@ -2,8 +2,9 @@
 
 from schemas.usage import Usage
 
-CHARACTERS_A_TOKEN = 3
-"""Fewer than in English or in code (about 4): an estimate should rather be too high."""
+BYTES_A_TOKEN = 3
+"""Fewer than in English or in code (about 4), and a character of most other scripts: an estimate should rather be too
+high."""
 
 
 def price(provider: str, model: str, usage: Usage) -> float | None:
@@ -28,7 +29,7 @@ def price(provider: str, model: str, usage: Usage) -> float | None:
         return None
 
 
-def estimate(provider: str, model: str, characters: int, most_output: int) -> Usage:
-    """The most that one call with a question of so many characters may use."""
-    usage = Usage(calls=1, input_tokens=-(-characters // CHARACTERS_A_TOKEN), output_tokens=most_output)
+def estimate(provider: str, model: str, size: int, most_output: int) -> Usage:
+    """The most that one call with a question of so many bytes may be expected to use."""
+    usage = Usage(calls=1, input_tokens=-(-size // BYTES_A_TOKEN), output_tokens=most_output)
     return usage.model_copy(update={"usd": price(provider, model, usage)})

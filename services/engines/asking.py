@@ -59,9 +59,11 @@ class Question:
     """None asks for plain text."""
 
     @property
-    def characters(self) -> int:
-        schema = len(json.dumps(self.shape.json_schema)) if self.shape else 0
-        return len(self.instructions) + sum(len(turn.text) for turn in self.turns) + schema
+    def size(self) -> int:
+        """Bytes, the schema's included."""
+        schema = json.dumps(self.shape.json_schema) if self.shape else ""
+        texts = (self.instructions, *(turn.text for turn in self.turns), schema)
+        return sum(len(text.encode("utf-8", "replace")) for text in texts)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,10 @@ from schemas.orders import FixOrder, GenerateOrder
 from schemas.usage import Usage
 from services.calls.purse import NoPurse, Purse
 
+NOT_TAKEN = "not_taken"
+"""Among generated code's metadata: what was still wrong with a model's answer after it was asked for again, in words;
+files and dependencies that aren't allowed were left out."""
+
 OnWait = Callable[[], None]
 """Called about once a second while an engine waits for others; what it raises ends the waiting."""
 

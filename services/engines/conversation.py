@@ -50,7 +50,7 @@ class Conversation:
     def _pay(self, question: Question, request: Digest) -> tuple[CallRecord, Answer]:
         to = self.asker.to
         provider = "" if to.own_server else to.provider
-        self.purse.reserve(self.key, estimate(provider, to.model, question.characters, to.options.max_tokens))
+        self.purse.reserve(self.key, estimate(provider, to.model, question.size, to.options.max_tokens))
         try:
             reply = self.asker.ask(question, self.on_wait)
         except BaseException:

@@ -70,7 +70,7 @@ FIXED = AnswerShape(
 )
 
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_OURS = frozenset({"strategy.py", "definition.json"})
+_OURS = frozenset({"strategy.py", "definition.json", "metrics.json"})
 
 
 @dataclass
@@ -140,7 +140,9 @@ def _dependencies(value: Any, found: Extras) -> None:
 
 def _files(value: Any, found: Extras) -> None:
     listed = list(value.items()) if isinstance(value, Mapping) else []
-    for path, text in listed:
+    if len(listed) > MOST_FILES:
+        found.problems.append(f"{len(listed)} files are too many; at most {MOST_FILES} are taken")
+    for path, text in listed[:MOST_FILES]:
         if problem := _path_problem(path, text, found):
             found.problems.append(problem)
         else:
@@ -157,8 +159,11 @@ def _path_problem(path: Any, text: Any, found: Extras) -> str:
         return f"{shown} leads out of the strategy's folder"
     if len(path) > MOST_PATH or not all(_PART.fullmatch(part) for part in path.split("/")):
         return f"{shown} isn't a plain path; use letters, digits, '_', '-', '.' and '/', no part beginning with '.'"
-    if path.lower() in _OURS:
+    if path.lower().partition("/")[0] in _OURS:
         return f"{shown} has the name of a file that is made here; give the strategy as the code"
+    for other in found.files:  # of the two, git would keep the one that is written last
+        if path.startswith(f"{other}/") or other.startswith(f"{path}/"):
+            return f"{shown} and {other!r:.80} can't both be: one would be the other's folder"
     if (
         len(text) > MOST_FILE_CHARACTERS
         or sum(map(len, found.files.values())) + len(text) > MOST_FILE_CHARACTERS
@@ -166,6 +171,4 @@ def _path_problem(path: Any, text: Any, found: Extras) -> str:
         return f"{shown} is too long; all files together may have {MOST_FILE_CHARACTERS} characters"
     if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
         return f"{shown} holds signs that no text file can"
-    if len(found.files) >= MOST_FILES:
-        return f"{shown} is one too many; at most {MOST_FILES} are taken"
     return ""

@@ -14,6 +14,11 @@ from services.secrets.redaction import Redaction
 
 _PASSING_STATUS = frozenset({408, 409, 425, 429})
 _MOST_WORDS = 300
+_SHOWN = re.compile(
+    r"\b(bearer|x-api-key|x-goog-api-key|authorization)\b(?:\W{0,4}(?:bearer|basic)\b)?\W{0,4}\S+",
+    re.IGNORECASE,
+)
+"""A credential as a request's headers have it."""
 
 
 class KeyRefused(EngineError):
@@ -111,7 +116,7 @@ def refused(name: str, words: str) -> str:
 def scrubbed(text: str, to: Connection) -> str:
     """Without the key, as it is, encoded, or as a request shows it."""
     text = Redaction({to.key_setting: to.key}).text(text)
-    return re.sub(r"(?i)\b(bearer|x-api-key|x-goog-api-key|authorization)\b\W{0,4}\S+", r"\1 ***", text)
+    return _SHOWN.sub(r"\1 ***", text)
 
 
 def _status(error: theirs.ModelAPIError, to: Connection) -> str:

@@ -17,7 +17,7 @@ from services.code_reading import check_code, describe_code
 from services.engines import prompting
 from services.engines.answers import Found, NoCode, ended, find_code, join
 from services.engines.asking import AnswerShape, Asker
-from services.engines.contract import CannotFix, EngineBusy, EngineError, OnWait
+from services.engines.contract import NOT_TAKEN, CannotFix, EngineBusy, EngineError, OnWait
 from services.engines.conversation import Conversation
 from services.engines.drafts import FIXED, GENERATED, Extras, changes, extras, words
 from services.engines.faults import ContentRefused, refused
@@ -32,9 +32,6 @@ MOST_PARTS = 4
 
 MOST_CLASSES = 10
 """Among which the entrypoint is looked for, where the answer names none that is there."""
-
-NOT_TAKEN = "not_taken"
-"""Among the code's metadata: what the answer held that isn't allowed, and was left out after it was asked for again."""
 
 
 class UnusableAnswer(EngineError):
@@ -113,7 +110,7 @@ class ModelEngine:
             with _saying_what_was_paid(talk):
                 draft = self._repaired(talk, order, known)
         except (UnusableAnswer, ContentRefused) as error:
-            raise CannotFix(str(error), talk.usage) from None
+            raise CannotFix(str(error), error.usage) from None
         fields = draft.found.fields
         return FixedCode(
             fixed_code=draft.code,

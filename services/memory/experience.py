@@ -16,7 +16,6 @@ from domain.lessons import (
     rank,
     rules_of,
 )
-from schemas.code import Digest
 from schemas.memory import (
     Learned,
     LearnInput,
@@ -115,11 +114,6 @@ class Experience:
     def _noted(self, fault: MemoryFault) -> str:
         self._memory.say_once(str(fault))
         return str(fault)
-
-
-def read_recalled(artifacts: Artifacts, digest: Digest) -> list[Lesson]:
-    """The lessons that `Recalled.artifact` names, in full."""
-    return [Lesson.model_validate(one) for one in artifacts.get_json(digest)]
 
 
 def _state(fault: MemoryFault) -> Literal["off", "down"]:

@@ -12,10 +12,10 @@ import fcntl
 import os
 import signal
 import socket
-import stat
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from schemas.memory import Lesson, LessonUse, Observation, Recall
 from services.memory.config import MemoryConfig
+from services.memory.embedding import INSTALL, Embedder
 from services.memory.errors import MemoryFault, MemoryRefusal, MemoryUnavailable
 from services.memory.wire import SOCKET, Garbled, Late, fault_message, receive, send
 
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
 READY, BUSY = "ready", "busy"
 LOCK, LOG = "keeper.lock", "keeper.log"
-REQUEST_SECONDS = 20.0
-"""For a client to have sent its request."""
+ANSWER_SECONDS = 20.0
+"""For a client to take its answer."""
 MOST_CONNECTIONS = 64
 _TICK = 0.25
 
@@ -93,7 +94,7 @@ class Keeper:
                         continue
                     if request is None:
                         return
-                    connection.settimeout(REQUEST_SECONDS)
+                    connection.settimeout(ANSWER_SECONDS)
                     send(connection, self._answer(request))
             except (OSError, Garbled):
                 return  # it went away, or isn't one of ours
@@ -119,8 +120,6 @@ class Keeper:
         except ValidationError as error:
             return fault_message(MemoryRefusal(f"the memory can't take this: {error}"))
         except Exception as error:  # noqa: BLE001 - the keeper serves others; whoever asked is told
-            import traceback
-
             traceback.print_exc()
             what = f"{type(error).__name__}: {error}"
             return fault_message(
@@ -130,12 +129,9 @@ class Keeper:
     def _opened(self) -> "LessonStore":
         if self._store is None:
             try:
-                from services.memory.embedding import Embedder
                 from services.memory.store import LessonStore
             except ImportError as error:
-                raise MemoryUnavailable(
-                    f"the memory needs {error.name}: pip install 'genesis-experiments[memory]'"
-                ) from error
+                raise MemoryUnavailable(f"the memory needs {error.name}: {INSTALL}") from error
             self._store = LessonStore(self._config, Embedder(self._config.model))
         return self._store
 
@@ -192,23 +188,28 @@ def main() -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(SOCKET)
     listener.listen(MOST_CONNECTIONS)
+    own = os.stat(SOCKET).st_ino
     print(READY, flush=True)
     if os.fork():
         os._exit(0)  # whoever started it need not wait for its end
     os.setsid()
     _redirect()
-    keeper = Keeper(config)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: keeper.stop())
+    code = 1
     try:
+        keeper = Keeper(config)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: keeper.stop())
         keeper.serve(listener)
         keeper.close()
+        code = 0
+    except Exception:  # noqa: BLE001 - the log is the only place left to say it
+        traceback.print_exc()
     finally:
         with suppress(OSError):
-            if stat.S_ISSOCK(os.stat(SOCKET).st_mode):
+            if _inode(SOCKET) == own:
                 os.unlink(SOCKET)
         # threads may wait for clients, and torch's teardown is slow
-        os._exit(0)
+        os._exit(code)
 
 
 def _redirect() -> None:

@@ -70,14 +70,15 @@ class Connection:
         return True
 
     def _log_in(self) -> SecretStr:
-        self._mine = self.ask(self._login.token, anyone=True)
+        self._mine = self.ask(self._login.token)
         return self._mine
 
-    def ask(self, call: Callable[[Any], T], *, token: SecretStr | None = None, anyone: bool = False) -> T:
-        """One call, its errors in our words. They are not chained: the client's carry the request, token and all."""
+    def ask(self, call: Callable[[Any], T], *, token: SecretStr | None = None) -> T:
+        """One call, without a token as anyone may make it. Its errors are in our words, and not chained: the client's
+        carry the request, token and all."""
         client = hvac.Client(
             url=self._server.url,
-            token="" if anyone or token is None else token.get_secret_value(),
+            token=token.get_secret_value() if token else "",
             namespace=self._server.namespace or None,
             session=self._session,
             timeout=SECONDS,

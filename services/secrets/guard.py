@@ -205,8 +205,8 @@ class Guard:
 
     @contextmanager
     def acting(self, order: IssueInput | None) -> Iterator[None]:
-        """Within it `key` and `sandbox_environment` read by the right of this experiment, in this thread and what it
-        starts. A token is issued where this worker holds none. None gives no right."""
+        """Within it `key` and `sandbox_environment` read by the right of this experiment, in this thread and the tasks
+        of its event loop. A token is issued where this worker holds none. None gives no right."""
         if order is not None and order.experiment_id not in self._held:
             self.issue(order)
         before = self._acting.set(order)

@@ -48,11 +48,19 @@ class Redaction:
         raw = redacted.rstrip("\ufffd").encode(
             "utf-8", "surrogatepass"
         )  # left of a character that was cut through
-        for form, name in self._names.items():
-            for size in range(len(form) - 1, LONG - 1, -1):
-                if raw.endswith(form[:size]):
-                    return (raw[:-size] + name).decode("utf-8", "surrogatepass")
-        return redacted
+        cuts = [(at, name) for form, name in self._names.items() if (at := _begun(raw, form)) >= 0]
+        if not cuts:
+            return redacted
+        at, name = min(cuts)
+        return (raw[:at] + name).decode("utf-8", "surrogatepass")
+
+
+def _begun(raw: bytes, form: bytes) -> int:
+    """Where `raw` ends in a beginning of the form, of LONG bytes or more; -1 where it doesn't."""
+    at = raw.find(form[:LONG], max(0, len(raw) - len(form) + 1))
+    while at >= 0 and not form.startswith(raw[at:]):
+        at = raw.find(form[:LONG], at + 1)
+    return at
 
 
 def _forms(value: str) -> set[bytes]:

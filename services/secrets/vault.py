@@ -56,9 +56,7 @@ class VaultStore:
     # -- secrets
 
     def check(self) -> Sequence[str]:
-        health = self._connection.ask(
-            lambda client: as_json(client.sys.read_health_status(method="GET")), anyone=True
-        )
+        health = self._connection.ask(lambda client: as_json(client.sys.read_health_status(method="GET")))
         release = self._part(health, "version")
         mine = self._part(self._own(lambda client: client.auth.token.lookup_self()), "data")
         at = f"/v1/sys/internal/ui/mounts/{self._mount}"

@@ -76,9 +76,30 @@ def test_open_experiments_and_budgets(url: str) -> None:
         scraped(address)
 
 
-def test_a_database_that_is_down_leaves_the_page_up(tmp_path: Path, url: str) -> None:
+NOTHING: dict[str, Sample] = {"genesis_open_experiments": {}, "genesis_model_budget": {}}
+
+
+def test_a_database_without_tables_leaves_the_page_up(url: str) -> None:
     with metrics_served("127.0.0.1:0", Records(url), Budgets(url)) as address:
-        assert scraped(address) == {"genesis_open_experiments": {}, "genesis_model_budget": {}}
+        assert scraped(address) == NOTHING
+
+
+def test_a_database_that_is_down_leaves_the_page_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    url = f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'records.db'}"
+    with metrics_served("127.0.0.1:0", Records(url), Budgets(url)) as address:
+        assert scraped(address) == NOTHING
+    assert "metrics are not whole" in caplog.text
+
+
+def test_an_address_of_ipv6(url: str) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6: {error}")
+    Records(url).migrate()
+    with metrics_served("[::1]:0", Records(url), Budgets(url)) as address:
+        assert address.startswith("[::1]:")
+        assert set(scraped(address)) == set(NOTHING)
 
 
 def test_a_port_that_is_taken_is_an_error(url: str) -> None:

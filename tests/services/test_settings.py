@@ -62,6 +62,8 @@ def test_homes_keep_apart_unless_a_server_is_named(monkeypatch: pytest.MonkeyPat
         ("GENESIS_SANDBOX_PROVIDERS", '["chroot"]'),
         ("GENESIS_HOST", "a/b"),
         ("GENESIS_MAX_SANDBOXES", "0"),
+        ("GENESIS_METRICS", "9464"),
+        ("GENESIS_METRICS", "localhost:65536"),
     ],
 )
 def test_a_setting_that_can_t_be_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

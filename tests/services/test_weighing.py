@@ -1,7 +1,7 @@
 """Weighing: tries are counted from the records, whoever made them, and what they traded is compared."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,20 @@ import pytest
 
 from domain.overfitting import deflated_sharpe, overfitting_probability
 from domain.scoring import compute_metrics, equity_curve, trade_rows
-from schemas.experiment import ExperimentStatus
+from schemas.experiment import ExperimentResult, ExperimentStatus
 from schemas.holdout import Evidence, HoldoutReport
 from schemas.market import DataSet
 from schemas.records import Event
 from schemas.steps import WeighInput
 from schemas.trading import Costs, Side, Trade
 from services.artifacts import Artifacts
+from services.engines import cutoffs
 from services.market_data import MarketData
 from services.records import Records
+from services.report.view import ReportView
+from services.report.worth import evidence_facts, window_tables
 from services.weighing import Weigher
+from tests.services.engines.code import definition
 
 COSTS = Costs()
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -96,7 +100,13 @@ class Past:
             ]
         )
 
-    def weighed(self, trades: list[Trade], attempt: int = 1, opened: list[Trade] | None = None) -> Evidence:
+    def weighed(
+        self,
+        trades: list[Trade],
+        attempt: int = 1,
+        opened: list[Trade] | None = None,
+        engine: str = "offline",
+    ) -> Evidence:
         holdout = None
         if opened is not None:
             holdout = HoldoutReport(
@@ -109,6 +119,7 @@ class Past:
         order = WeighInput(
             experiment_id="own",
             strategy="Test",
+            engine=engine,
             attempt=attempt,
             data=self.known.digest,
             trades=self.stored(trades),
@@ -199,3 +210,29 @@ def test_the_same_question_has_the_same_answer(past: Past) -> None:
     first = past.weighed(own, opened=own)
     past.experiment("later", past.trades((5, 9)), opened=True, at=NOW + timedelta(milliseconds=1))
     assert past.weighed(own, opened=own) == first
+
+
+def told(past: Past, engine: str) -> tuple[list[str], list[str]]:
+    """The report's columns of what the engine's model may have known, and what it says of that."""
+    evidence = past.weighed(past.trades((100, 400), (1500, 1600)), engine=engine)
+    result = ExperimentResult(
+        experiment_id="own", strategy="Test", status=ExperimentStatus.MERGED, reason="", evidence=evidence
+    )
+    view = ReportView(result=result, definition=definition())
+    tables = [table for table in window_tables(view) if table.title == "What the model may have known"]
+    facts = [text for name, text in evidence_facts(view) if name == "model's knowledge"]
+    return [column for table in tables for column in table.columns], facts
+
+
+def test_what_a_model_may_have_known_is_told_by_its_name(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Google's bars end in 2013, before any listed model's knowledge does."""
+    columns, facts = told(past, "openai:gpt-4o-2024-08-06")
+    assert columns == ["up to the cut-off"]
+    assert facts == [
+        "ends on 2023-10-01: all of this data lies before that, so the model may have seen how it went on"
+    ]
+    monkeypatch.setitem(cutoffs._CUTOFFS, "an-old-one", date(2008, 12, 31))
+    columns, facts = told(past, "openai:an-old-one")
+    assert columns == ["up to the cut-off", "after it"]
+    assert facts == ["ends on 2008-12-31"]
+    assert told(past, "openai:nobody-knows") == ([], [])

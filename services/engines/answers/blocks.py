@@ -14,7 +14,9 @@ _OTHERS = frozenset(
 _MOST_BLOCKS = 12
 
 _FENCE = re.compile(r"^[ \t]{0,8}(?P<signs>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)$")
-_FIRST_LINE = re.compile(r'^(?:import\s+\w|from\s+[\w.]+\s+import\b|class\s+\w+\s*[(:]|@\w|"""|#!|# )')
+_FIRST_LINE = re.compile(
+    r'^(?:import[ \t]+\w|from[ \t]+[\w.]+[ \t]+import\b|class[ \t]+\w+[ \t]*[(:]|@\w|"""|#!|# )', re.MULTILINE
+)
 _CODE_LINE = re.compile(
     r"^(?:\s+\S|[)\]}]|(?:import|from|class|def|if|else|for|while|return|@)\b|\w[\w.\[\]]*\s*[=(]|#)"
 )
@@ -87,13 +89,15 @@ def _longer(text: str) -> Iterator[Block]:
         yield Block("python", "\n".join(lines[fences[0] + 1 : end]) + "\n", True)
 
 
-def bare_code(text: str, is_module: IsModule) -> str | None:
-    """Code that stands in the text without fences: from its first line to its last."""
-    lines = text.splitlines()
-    begin = next((place for place, line in enumerate(lines) if _FIRST_LINE.match(line)), None)
-    if begin is None:
-        return None
-    code = lines[begin:]
+def begins_bare(text: str) -> int | None:
+    """Where code that stands in the text without fences begins: at the first line that looks like a module's."""
+    found = _FIRST_LINE.search(text)
+    return found.start() if found else None
+
+
+def bare_code(text: str, is_module: IsModule) -> str:
+    """A text that begins with code, up to the code's last line."""
+    code = text.splitlines()
     whole = "\n".join(code) + "\n"
     if is_module(whole):
         return whole

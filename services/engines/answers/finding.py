@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.models import Answer
-from services.engines.answers.blocks import IsModule, bare_code, blocks, choose
+from services.engines.answers.blocks import IsModule, bare_code, begins_bare, blocks, choose
 from services.engines.answers.objects import CodeObject, find_object
 
 MOST_CHARACTERS = 1_000_000
@@ -46,21 +46,21 @@ def find_code(answer: Answer, is_module: IsModule) -> Found | NoCode:
     if answer.arguments is not None:
         found = find_object(answer.arguments[:MOST_CHARACTERS])
         if found is not None:
-            return _from_object(found, length, is_module)
-    text = without_thinking(answer.text[:MOST_CHARACTERS])
+            return _from_object(found, is_module)
+    given = answer.text if answer.text.strip() else answer.arguments or ""
+    text = without_thinking(given[:MOST_CHARACTERS])
     if text is None:
         return NoCode("it ended while still thinking, before any code")
     if not text.strip():
         return NoCode("it was empty")
-    fences = blocks(text)
     if (found := find_object(text)) is not None:
-        return _from_object(found, length, is_module)
-    block = choose(fences, text, is_module)
+        return _from_object(found, is_module)
+    block = choose(blocks(text), text, is_module)
     if block is not None and block.text.strip():
         return _found(block.text, length and not block.closed)
-    code = bare_code(text, is_module)
-    if code is not None:
-        return _found(text[text.index(code.split("\n", 1)[0]) :], True) if length else _found(code, False)
+    begun = begins_bare(text)
+    if begun is not None:
+        return _found(text[begun:], True) if length else _found(bare_code(text[begun:], is_module), False)
     if _REFUSAL.match(text):
         return NoCode(" ".join(text.split())[:200], refused=True)
     return NoCode("it held no code")
@@ -86,7 +86,7 @@ def _looks_like_code(line: str) -> bool:
     return line.lstrip().startswith(("{", "`", "import ", "from ", "class "))
 
 
-def _from_object(found: CodeObject, length: bool, is_module: IsModule) -> Found:
+def _from_object(found: CodeObject, is_module: IsModule) -> Found:
     code = found.code
     fences = blocks(code)
     if fences and not is_module(code):

@@ -4,6 +4,7 @@ import pytest
 
 from schemas.usage import Usage
 from services.calls import estimate, price
+from services.engines.asking import Question, Turn
 
 MILLION = Usage(calls=1, input_tokens=1_000_000, output_tokens=1_000_000)
 
@@ -43,3 +44,8 @@ def test_an_estimate_is_the_most_a_call_may_cost() -> None:
     assert (found.calls, found.input_tokens, found.output_tokens) == (1, 1001, 2000)
     assert found.usd == pytest.approx(1001 * 2.5e-6 + 2000 * 10e-6)
     assert estimate("openai", "no-such-model", 10, 10).usd is None
+
+
+def test_a_character_that_takes_a_token_of_its_own_is_estimated_so() -> None:
+    question = Question("", (Turn("user", "\u8d8b\u52bf" * 500),), None)
+    assert estimate("", "x", question.size, 0).input_tokens == 1000

@@ -106,6 +106,17 @@ def test_a_tool_s_arguments_come_before_the_text() -> None:
     assert (result.code, result.fields["entrypoint"]) == (CODE, "RSI_Reversal")
 
 
+@pytest.mark.parametrize("arguments", ['{"entrypoint": "RSI_Reversal"}', "buy low"])
+def test_a_tool_s_arguments_without_code_are_not_empty(arguments: str) -> None:
+    result = find_code(answer(arguments=arguments), is_module)
+    assert result == NoCode("it held no code")
+
+
+def test_code_without_fences_begins_at_its_own_line_though_prose_names_it() -> None:
+    prose = f"Its first line, {CODE.splitlines()[0]}, is long.\n\n"
+    assert found(prose + HALF, finish="length").code == HALF
+
+
 def test_the_other_fields_come_along() -> None:
     text = generated(CODE, dependencies=["TA-Lib"], metadata={"idea": "mean reversion"})
     assert found(text).fields["dependencies"] == ["TA-Lib"]

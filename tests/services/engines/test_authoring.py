@@ -18,7 +18,7 @@ from services.artifacts import Artifacts
 from services.authoring import Author, code_path
 from services.calls import Calls, NoPurse, OverBudget
 from services.engines import Engines, ModelOptions, OfflineEngine, model_makers
-from services.engines.prompting import prompt_digest
+from services.engines.prompting import DISTRIBUTIONS, prompt_digest
 from services.library import Library
 from services.records import Records
 from tests.services.engines.asked import KEY, Accounts
@@ -95,6 +95,19 @@ def test_what_a_model_wrote_is_committed_with_its_cost_and_its_prompt(tmp_path: 
         assert made.prompt == prompt_digest("generate")
         plain = Desk(tmp_path / "offline", "").generate("offline")
         assert (plain.usage, plain.prompt) == (None, None)
+
+
+def test_what_an_answer_was_wrong_in_is_said_where_a_person_looks(tmp_path: Path) -> None:
+    with desk(tmp_path, says(generated(module(), dependencies=["requests"]))) as (here, server):
+        made = here.generate()
+        assert server.calls == 3
+        assert made.summary.endswith(
+            "lines by openai:small; still wrong in its answer: the dependency 'requests' isn't allowed; "
+            "allowed are " + ", ".join(sorted(DISTRIBUTIONS))
+        )
+    many = generated(module(), dependencies=[f"package-{number}" for number in range(30)])
+    with desk(tmp_path / "many", says(many)) as (here, _):
+        assert len(here.generate().summary) < 400
 
 
 def test_a_repeated_step_makes_the_same_commit_and_asks_nobody(tmp_path: Path) -> None:

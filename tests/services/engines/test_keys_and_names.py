@@ -13,6 +13,7 @@ import pytest
 from services.artifacts import Artifacts
 from services.calls import Calls, NoPurse
 from services.engines import EngineBusy, EngineError, Engines, ModelOptions, OfflineEngine, model_makers
+from services.engines.faults import scrubbed
 from services.engines.providers import connection
 from tests.services.engines.asked import KEY, ORDER, served, told
 from tests.services.engines.code import generated, module
@@ -62,6 +63,24 @@ def test_a_server_that_echoes_the_key(tmp_path: Path, status: int, key: str) -> 
         assert f"Bearer {key}" in server.headers[0].values()
     assert Canary(key).in_bytes("the error", told(caught.value)) == []
     assert Canary(key).in_folder(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "Authorization: Bearer another-key",
+        '{"Authorization": "Bearer another-key"}',
+        "authorization=Basic another-key",
+        "x-api-key: another-key",
+        "the bearer another-key",
+    ],
+)
+def test_a_credential_that_isn_t_ours_is_not_passed_on_either(shown: str) -> None:
+    to = connection("openai:x", {"OPENAI_API_KEY": KEY}.get, ModelOptions())
+    told_on = scrubbed(f"refused: {shown} wasn't taken", to)
+    assert "another-key" not in told_on
+    assert told_on.startswith("refused: ")
+    assert told_on.endswith(" *** wasn't taken")
 
 
 @pytest.mark.parametrize("key", [KEY, 'Kanari/51d8e604"+?\\x'])

@@ -4,15 +4,19 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic_ai.exceptions import ContentFilterError
 from pydantic_ai.messages import ModelResponse, TextPart
+from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.models.test import TestModel
 
 from services.artifacts import Artifacts
 from services.calls import Calls, OverBudget
 from services.engines import CannotFix, ModelOptions
 from services.engines.asking import Asker
+from services.engines.contract import NOT_TAKEN
+from services.engines.drafts import MOST_FILES
 from services.engines.faults import ContentRefused
-from services.engines.model import MOST_ASKS, MOST_PARTS, NOT_TAKEN, ModelEngine, UnusableAnswer
+from services.engines.model import MOST_ASKS, MOST_PARTS, ModelEngine, UnusableAnswer
 from services.engines.prompting import prompt_digest
 from services.engines.providers import Connection
 from tests.services.engines.asked import KEY, ORDER, Accounts, Played, called, cut, fix_order, playing
@@ -132,6 +136,8 @@ def test_a_dependency_that_isn_t_allowed_is_asked_about_and_never_taken(tmp_path
         ("nul\u0000", "x", "plain path"),
         ("Strategy.py", "x", "made here"),
         ("definition.json", "{}", "made here"),
+        ("metrics.json", "{}", "made here"),
+        ("strategy.py/x.txt", "x", "made here"),
         ("big.txt", "x" * 100_001, "too long"),
         ("zero.txt", "a\u0000b", "no text file"),
         ("number.txt", 7, "isn't a path with a text"),
@@ -145,6 +151,22 @@ def test_a_file_that_may_not_be_is_asked_about_and_never_taken(
     assert code.files == {"notes/readme.txt": "fine"}
     assert why in played.told(1)
     assert why in code.metadata[NOT_TAKEN]
+
+
+@pytest.mark.parametrize("paths", [("notes", "notes/a.txt"), ("notes/a.txt", "notes")])
+def test_of_two_files_that_can_t_both_be_the_first_is_taken(tmp_path: Path, paths: tuple[str, str]) -> None:
+    played = Played([generated(CODE, files=dict.fromkeys(paths, "x"))])
+    code = playing(tmp_path, played).generate(ORDER)
+    assert code.files == {paths[0]: "x"}
+    assert "one would be the other's folder" in played.told(1)
+
+
+def test_files_without_number_are_told_of_once(tmp_path: Path) -> None:
+    files = {f"{number}.txt": "x" for number in range(500)}
+    played = Played([generated(CODE, files=files)])
+    code = playing(tmp_path, played).generate(ORDER)
+    assert list(code.files) == list(files)[:MOST_FILES]
+    assert code.metadata[NOT_TAKEN] == f"500 files are too many; at most {MOST_FILES} are taken"
 
 
 @pytest.mark.parametrize("name", ["__hidden", "Über", "_X"])
@@ -276,6 +298,17 @@ def test_a_repair_that_is_refused_or_never_comes_ends_the_fixing(tmp_path: Path)
     assert caught.value.usage.calls == 1
     with pytest.raises(CannotFix, match="gave no code that can be used"):
         playing(tmp_path / "none", Played(["Done, it works now."])).fix(fix_order())
+
+
+def test_a_repair_that_the_provider_refuses_has_cost_nothing(tmp_path: Path) -> None:
+    def refuses(*_: object) -> ModelResponse:
+        raise ContentFilterError("flagged")
+
+    to = Connection("openai:test", "openai", "test", KEY, "OPENAI_API_KEY", ModelOptions())
+    engine = ModelEngine(Asker(to, lambda: FunctionModel(refuses)), Calls(Artifacts(tmp_path)))
+    with pytest.raises(CannotFix, match="won't answer this") as caught:
+        engine.fix(fix_order())
+    assert caught.value.usage is None
 
 
 # -- paid once

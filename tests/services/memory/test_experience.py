@@ -9,12 +9,12 @@ from temporalio.testing import ActivityEnvironment
 from activities.remembering import Remembering
 from schemas.definition import StrategyDefinition
 from schemas.gates import Gate, GateResult, Outcome
-from schemas.memory import LearnInput, LessonUse, Lived, RecallInput
+from schemas.memory import LearnInput, Lesson, LessonUse, Lived, RecallInput
 from services.artifacts import Artifacts
 from services.authoring import code_path
 from services.library import Library
 from services.memory import Memory, MemoryConfig
-from services.memory.experience import Experience, read_recalled
+from services.memory.experience import Experience
 
 BEFORE = (
     "class S(Strategy):\n    def next(self):\n        if self.rsi < self.level:\n            self.buy()\n"
@@ -106,7 +106,7 @@ def test_the_next_experiment_is_told_before_it_writes_any_code(
     )
     assert one.similarity == pytest.approx(1.0, abs=1e-3)
     assert recalled.artifact is not None
-    (full,) = read_recalled(artifacts, recalled.artifact)
+    full = Lesson.model_validate(*artifacts.get_json(recalled.artifact))
     assert "-        if self.rsi < self.level:\n+        if self.rsi[-1] < self.level:" in full.fix
     assert full.code.splitlines()[2] == "        if self.rsi < self.level:"
     assert (full.strategy, full.engine) == ("RSI_Reversal", "scripted")

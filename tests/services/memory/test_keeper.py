@@ -355,3 +355,33 @@ def test_an_export_comes_back(learnt: Memory) -> None:
     assert learnt.import_([*lines, ""]) == (0, 0)
     assert learnt.import_(lines, replace=True) == (1, 0)
     assert [one.model_dump_json() for one in learnt.export()] == lines
+
+
+def test_what_ends_a_keeper_is_in_its_log(tmp_path: Path) -> None:
+    """And a socket that another keeper has put in the place of its own stays."""
+    code = (
+        "from services.memory import keeper\n"
+        "def fails(*_):\n"
+        "    keeper.os.unlink(keeper.SOCKET)\n"
+        "    keeper.socket.socket(keeper.socket.AF_UNIX).bind(keeper.SOCKET)\n"
+        "    raise OSError('no more of that')\n"
+        "keeper.Keeper.serve = fails\n"
+        "keeper.main()\n"
+    )
+    config = MemoryConfig(folder=tmp_path).model_dump_json()
+    started = subprocess.run(
+        [sys.executable, "-c", code],
+        input=config,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        check=True,
+    )
+    assert started.stdout.strip() == "ready"
+    log = tmp_path / "keeper.log"
+    deadline = time.monotonic() + 30
+    while keepers(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert "OSError: no more of that" in log.read_text()
+    assert (tmp_path / "keeper.sock").exists()

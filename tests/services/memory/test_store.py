@@ -8,10 +8,11 @@ import pytest
 
 from schemas.gates import Gate
 from schemas.memory import Lesson, LessonUse, Recall
+from services.memory.collection import COLLECTION
 from services.memory.config import DEFAULT_MODEL, MemoryConfig
 from services.memory.embedding import Embedder
 from services.memory.errors import MemoryRefusal, MemoryUnavailable, ModelMismatch
-from services.memory.store import COLLECTION, LessonStore
+from services.memory.store import LessonStore
 from tests.services.memory.lessons import FIX, NONE_COMPARED, NOT_DEFINED, by, failure, lesson, told
 from tests.services.memory.qdrant_rest import QdrantRest
 
@@ -44,7 +45,7 @@ def test_a_failure_without_a_fix_is_kept_as_such(store: LessonStore) -> None:
 
 
 def test_more_keys_than_are_kept_still_count(store: LessonStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.memory.store.MOST_TOLD", 3)
+    monkeypatch.setattr("services.memory.collection.MOST_TOLD", 3)
     store.learn([told(lesson(), f"exp-{number}#1") for number in range(6)])
     store.learn([told(lesson(), "exp-5#1")])
     assert store.get(lesson().id).seen == 6

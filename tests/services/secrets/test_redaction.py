@@ -2,12 +2,15 @@
 
 import base64
 import json
+import random
+import time
 import urllib.parse
 from collections.abc import Callable
 
 import pytest
 
 from schemas.sandbox import RunResult, TrialError, TrialResult
+from services.secrets.contract import MOST_BYTES
 from services.secrets.redaction import LONG, Redaction, redact_trial
 from tests.services.secrets.test_canary import WAYS
 from tests.support.canary import Canary, new_marker
@@ -67,6 +70,21 @@ def test_a_value_that_was_cut_off(form: Callable[[str], str]) -> None:
         assert whole[:LONG] not in cut
     assert redaction.cut_text("nothing is cut\ufffd") == "nothing is cut\ufffd"
     assert redaction.cut_text("Kanari") == "Kanari"
+
+
+def test_of_two_values_that_were_cut_off_nothing_is_left_of_the_longer_piece() -> None:
+    redaction = Redaction({"SHORTER": "efghijklmnopqrst", "LONGER": "abcdefghijklmnop"})
+    assert redaction.cut_text("x abcdefghijklmno") == "x [secret LONGER]"
+
+
+def test_the_longest_value_that_a_store_takes_costs_no_time() -> None:
+    value = random.Random(1).randbytes(MOST_BYTES // 2).hex()
+    redaction = Redaction({"KEY": value})
+    began = time.process_time()
+    for text in ("", "nothing is cut\n" * 1000, "before " + value[:-1]):
+        redaction.cut_text(text)
+    assert time.process_time() - began < 1.0
+    assert redaction.cut_text("before " + value[:-1]) == "before [secret KEY]"
 
 
 def test_a_trial_that_was_cut_off() -> None:
