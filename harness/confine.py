@@ -45,8 +45,6 @@ class Config:
     """The uid and gid to become; None where the provider has already seen to it."""
     own_user: bool = True
     """Whether nobody else uses the uid, so that RLIMIT_NPROC counts this sandbox alone."""
-    environment: dict | None = None
-    """What commands get beside the harness's own few variables."""
     scratch: list = field(default_factory=list)
     """The other writable places, each a file system of its own."""
     bounded: bool = True

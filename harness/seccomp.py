@@ -185,7 +185,7 @@ def _no_devices(number: int | None, mode: int) -> list[bytes]:
     return [
         _instruction(JUMP_EQUAL, number, if_false=4),
         _instruction(LOAD, mode),
-        _instruction(JUMP_SET, S_IFCHR, if_false=1),  # S_IFBLK holds this bit too, and no other type does
+        _instruction(JUMP_SET, S_IFCHR, if_false=1),  # S_IFBLK has this bit too; of what can be made no other
         _instruction(RETURN, ERRNO | errno.EPERM),
         _instruction(RETURN, ALLOW),
     ]

@@ -6,7 +6,7 @@ Orders (head of a frame, with its body):
 - `read`: path, limit; answered with the content
 - `list`: limit
 - `run`: argv, timeout, environment; the body is its stdin
-- `trial`: code, entrypoint, data, bars, cash, commission, spread, finalize, timeout, environment
+- `trial`: code, entrypoint, data, cash, commission, spread, finalize, timeout, environment
 - `prepare`: makes the process of the first trial ahead of it
 - `end`: everything in the sandbox ends; answered once it has, then the server ends too
 
@@ -85,11 +85,10 @@ class _Server:
         self._run_trial = trial.run_trial
         self._bars = (None, None)
         self._used = False  # whether untrusted code has run
-        self._environment = (
-            ENVIRONMENT
-            | {"HOME": config.workspace, "PYTHONPATH": os.pathsep.join([*config.libraries, STARTUP])}
-            | (config.environment or {})
-        )
+        self._environment = ENVIRONMENT | {
+            "HOME": config.workspace,
+            "PYTHONPATH": os.pathsep.join([*config.libraries, STARTUP]),
+        }
 
     def answer(self, order: dict, body: bytes) -> tuple[dict, bytes]:
         actions = {
@@ -153,7 +152,7 @@ class _Server:
     def _trial(self, order: dict, _: bytes) -> tuple[dict, bytes]:
         self._workspace.clear()
         source, _digest = self._workspace.read_put(order["code"], SOURCE_LIMIT)
-        bars = self._read_bars(order["data"]).iloc[: order["bars"]]
+        bars = self._read_bars(order["data"])
         wanted = {
             "path": order["code"],
             "source": source,

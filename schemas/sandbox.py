@@ -83,8 +83,6 @@ class TrialOrder(Shape):
     """Of the price, paid at entry."""
     finalize: bool = True
     """Whether what is open at the end is closed there."""
-    bars: int | None = None
-    """Only the first so many bars; None for all."""
 
 
 class TrialError(Shape):

@@ -22,7 +22,7 @@ class Workspace(Shape):
     """A sandbox's workspace as it stood."""
 
     size: int
-    """Bytes of its regular files."""
+    """Bytes of its regular files, as far as they are among the first MOST_FILES entries."""
     kept: Digest | None = None
     """Artifact: a gzipped tar of it."""
 

@@ -3,6 +3,7 @@
 Every method may be repeated: what is gone already is no error, and isn't told as removed.
 """
 
+import random
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -73,30 +74,34 @@ class Sweeper:
         now = datetime.now(UTC)
         before = now - timedelta(seconds=request.grace)
         leases = [lease for lease in self._records.leases(open_only=True) if lease.created < before]
-        found = {(lease.kind, lease.name): _leased(lease) for lease in leases}
+        leased = {(lease.kind, lease.name): lease for lease in leases}
+        others: dict[tuple[str, str], str] = {}  # whose, by kind and name
         problems = []
         try:
             for branch in self._library.branches():
-                if branch.committed_at < before and (BRANCH, branch.name) not in found:
-                    found[BRANCH, branch.name] = self._unleased(BRANCH, branch.name, branch.experiment_id)
+                if branch.committed_at < before:
+                    others[BRANCH, branch.name] = branch.experiment_id
         except (LibraryError, LibraryUnavailable) as error:
             problems.append(f"the library was not looked at: {error}")
         try:
             for token in self._guard.holdings() if self._guard else ():
-                if token.issued < before and (TOKEN, token.accessor) not in found:
-                    found[TOKEN, token.accessor] = self._unleased(TOKEN, token.accessor, token.experiment_id)
+                if token.issued < before:
+                    others[TOKEN, token.accessor] = token.experiment_id
         except (SecretsError, SecretsUnavailable) as error:
             problems.append(f"tokens were not looked at: {error}")
         for experiment_id in self._budgets.holders() if self._budgets else ():
-            found[RESERVATION, experiment_id] = self._unleased(RESERVATION, experiment_id, experiment_id)
+            others[RESERVATION, experiment_id] = experiment_id
         for row in self._records.jobs():
             if row.opened < before:
-                found[RECORD, row.experiment_id] = self._unleased(
-                    RECORD, row.experiment_id, row.experiment_id
-                )
-        some = list(found.values())[:MOST]
+                others[RECORD, row.experiment_id] = row.experiment_id
+        found = [*leased, *(key for key in others if key not in leased)]
+        some = found
+        if len(found) > MOST:  # others each time: those that are kept would stand before the rest for ever
+            some = random.sample(found, MOST)
         return Holdings(
-            found=some,
+            found=[
+                _leased(leased[key]) if key in leased else self._unleased(*key, others[key]) for key in some
+            ],
             hosts=self._records.lease_hosts(SANDBOX, now - LATELY),
             more=len(found) - len(some),
             problems=problems,

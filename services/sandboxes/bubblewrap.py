@@ -5,6 +5,7 @@ As root there is no user namespace; bubblewrap keeps three capabilities, with wh
 else has before it loads any library, and loses them by it. Either way no trial has uid 0, inside or on the host.
 """
 
+import itertools
 import json
 import os
 import platform
@@ -42,6 +43,8 @@ START = 60.0
 NOBODY = 65534
 _USERS = range(61184, 65520)
 """Where systemd takes its dynamic users from: given to no person and no service."""
+_turns = itertools.count(randbelow(len(_USERS)))
+"""One after the other, so that no two sandboxes of this process have the same; from anywhere, for those of others."""
 
 
 class _Record(BaseModel):
@@ -356,7 +359,7 @@ def _free_user() -> int | None:
     known = [
         range(int(first), int(first) + int(count)) for first, _, count in (line.split() for line in lines)
     ]
-    user = _USERS.start + randbelow(len(_USERS))
+    user = _USERS[next(_turns) % len(_USERS)]
     return user if any(user in part for part in known) else (max(part[-1] for part in known) or None)
 
 

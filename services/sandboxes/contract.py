@@ -132,7 +132,8 @@ class SandboxProvider(Protocol):
         """Make a sandbox and wait until it serves.
 
         Asked again for an id that this object holds alive, it gives the same one; whatever else has the id (dead, or
-        left by another process) is replaced. Raises SandboxUnavailable, and SandboxLost where it died while starting.
+        left by another process) is replaced. Raises SandboxUnavailable, SandboxLost where it died while starting, and
+        OSError where the host is short of something.
         """
 
     def list(self, labels: Mapping[str, str] | None = None) -> Sequence[SandboxInfo]:

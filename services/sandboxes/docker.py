@@ -8,10 +8,13 @@ A sandbox is destroyed once its harness has ended everything in it, itself last;
 after that, some 100 ms later, and nobody waits for it.
 """
 
+import logging
+import os
+import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import docker
@@ -46,6 +49,7 @@ _WORKSPACE = "/workspace"
 _LIBRARIES = "/opt/site"
 _ID, _CREATED, _OWN = "genesis.sandbox", "genesis.created", "genesis.label."
 _BUILD = "build it with 'make sandbox-image'"
+_log = logging.getLogger(__name__)
 
 
 class DockerSandbox(ServedSandbox):
@@ -79,14 +83,19 @@ class DockerSandbox(ServedSandbox):
             self._call.release()
 
     def _kill(self) -> None:
-        self._provider.kill(self.container)
+        try:
+            self._provider.kill(self.container)
+        except (DockerException, RequestException) as error:
+            # hung up on, it ends by itself; and no late answer is taken for that to another order
+            _hang_up(self._stream)
+            _log.warning("the Docker daemon can't end container %s: %s", self.container[:12], error)
 
     def _remove(self) -> None:
         self._stream.close()
         self._provider.clear_away(self.container, self._info.sandbox_id)
 
-    def _died_of_memory(self, before: object) -> bool:
-        return self._provider.ran_out_of_memory(self.container, self._info.created)
+    def _died_of_memory(self, before: object, began: float) -> bool:
+        return self._provider.ran_out_of_memory(self.container, began)
 
 
 class DockerProvider(HoldingProvider):
@@ -110,6 +119,7 @@ class DockerProvider(HoldingProvider):
         try:
             client = self._client()
             client.ping()
+            runtimes = client.info().get("Runtimes", {}) if self._runtime else {}
         except (DockerException, RequestException) as error:
             raise SandboxUnavailable(
                 f"no Docker daemon answers ({error}); install and start Docker, or point DOCKER_HOST at a daemon"
@@ -120,8 +130,8 @@ class DockerProvider(HoldingProvider):
                 f"the Docker daemon is reached over {scheme}, which can't carry a sandbox's stream; forward its socket "
                 "(ssh -L /tmp/docker.sock:/var/run/docker.sock HOST) and point DOCKER_HOST at that"
             )
-        if self._runtime and self._runtime not in client.info().get("Runtimes", {}):
-            known = ", ".join(sorted(client.info().get("Runtimes", {})))
+        if self._runtime and self._runtime not in runtimes:
+            known = ", ".join(sorted(runtimes))
             raise SandboxUnavailable(f"the Docker daemon has no runtime '{self._runtime}'; it has {known}")
         self._digest()
         self._checked = time.monotonic()
@@ -192,14 +202,18 @@ class DockerProvider(HoldingProvider):
         self._removals.add(container, sandbox_id)
 
     def ran_out_of_memory(self, container: str, since: float) -> bool:
-        """Whether the kernel ended something in it for want of memory; the daemon knows after the container is gone."""
-        events = self._client().events(
-            since=int(since),
-            until=int(time.time()) + 1,
-            filters={"container": container, "event": "oom"},
-            decode=True,
-        )
-        return any(True for _ in events)
+        """Whether the kernel ended something in it for want of memory; the daemon knows after the container is gone.
+        Where the daemon can't be asked, nobody knows, and the answer is no."""
+        try:
+            events = self._client().events(
+                since=int(since),
+                until=int(time.time()) + 1,
+                filters={"container": container, "event": "oom"},
+                decode=True,
+            )
+            return any(True for _ in events)
+        except (DockerException, RequestException):
+            return False
 
     def _evict(self, sandbox_id: str) -> bool:
         found = self._containers({"label": f"{_ID}={sandbox_id}"})
@@ -303,6 +317,12 @@ class DockerProvider(HoldingProvider):
         if client is None:
             client = self._local.client = docker.from_env(timeout=CALL)
         return client
+
+
+def _hang_up(stream: Any) -> None:
+    """End a connection and keep its descriptor, which its Wire may be waiting on."""
+    with suppress(OSError), socket.socket(fileno=os.dup(stream.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
 
 
 def list_containers(client: docker.DockerClient, filters: dict[str, str]) -> Sequence[dict[str, Any]]:

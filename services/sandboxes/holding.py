@@ -1,13 +1,16 @@
 """What every provider does alike: hold the sandboxes it made, one an id, and give the same one again."""
 
+import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import Future
 
 from schemas.sandbox import Limits
-from services.sandboxes.contract import SandboxLost, check_id
+from services.sandboxes.contract import SandboxError, SandboxLost, check_id
 from services.sandboxes.served import LIFE, ServedSandbox
+
+_log = logging.getLogger(__name__)
 
 
 class HoldingProvider(ABC):
@@ -64,7 +67,10 @@ class HoldingProvider(ABC):
             self._closed = True
             held = [*self._held]
         for sandbox_id in held:
-            self.destroy(sandbox_id)
+            try:
+                self.destroy(sandbox_id)
+            except SandboxError as error:
+                _log.warning("sandbox %s can't be destroyed: %s", sandbox_id, error)
 
     @abstractmethod
     def _start(self, sandbox_id: str, limits: Limits, labels: dict[str, str]) -> ServedSandbox:

@@ -4,13 +4,12 @@ one workspace. Nothing of a home directory, of the project or of its data."""
 import os
 import stat
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.sandbox import Limits
 from services.sandboxes.image import harness_files
-from services.sandboxes.packages import STRATEGY_PACKAGES, closure, top_level_paths
+from services.sandboxes.packages import closure, top_level_paths
 from services.sandboxes.served import SCRATCH, SMALL
 
 WORKSPACE = "/workspace"
@@ -59,9 +58,9 @@ class Layout:
         return closed
 
 
-def find_layout(packages: Sequence[str] = STRATEGY_PACKAGES) -> Layout:
+def find_layout() -> Layout:
     """From the running interpreter. Raises MissingPackage and FileNotFoundError."""
-    binds = {f"{LIBRARIES}/{name}": place for name, place in top_level_paths(closure(packages)).items()}
+    binds = {f"{LIBRARIES}/{name}": place for name, place in top_level_paths(closure()).items()}
     binds[HARNESS] = harness_files()
     prefix, executable = Path(sys.base_prefix).resolve(), Path(sys.executable).resolve()
     if prefix.is_relative_to("/usr"):

@@ -39,8 +39,10 @@ class Held:
     slot: Slot | None
 
     def end(self) -> None:
-        self.provider.destroy(self.sandbox.info.sandbox_id)
-        self.give_back()
+        try:
+            self.provider.destroy(self.sandbox.info.sandbox_id)
+        finally:
+            self.give_back()
 
     def give_back(self) -> None:
         if self.slot:

@@ -9,7 +9,7 @@ refused (SandboxesFull) and doesn't wait: who comes next is not for one process 
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -224,20 +224,27 @@ class SandboxManager:
 
     def list(self, labels: Mapping[str, str] | None = None) -> Sequence[SandboxInfo]:
         """The living sandboxes of this host, of every process, with the labels of their leases; oldest first."""
-        return [info for info in self._list()[0] if carries(info, labels)]
+        found: dict[str, SandboxInfo] = {}
+        whole = True
+        for provider in self._providers.values():
+            try:
+                found |= {info.sandbox_id: info for info in provider.list()}
+            except SandboxUnavailable:
+                whole = False  # nothing of it can be seen, nor used
+        for sandbox_id, file in self._files.all():
+            if sandbox_id in found:
+                found[sandbox_id] = found[sandbox_id].model_copy(update={"labels": file.labels})
+            elif whole:
+                self._files.remove(sandbox_id)
+        return sorted(
+            (info for info in found.values() if carries(info, labels)), key=lambda info: info.created
+        )
 
-    def cleanup(
-        self, *, older_than: float | None = None, keep: Collection[str] = ()
-    ) -> Sequence[SandboxInfo]:
-        """Destroy sandboxes whose owner has ended, and with `older_than` (seconds) those that live longer than that;
-        never those that this manager holds or whose lease is in `keep`. Returns what was destroyed."""
-        held = {sandbox.info.sandbox_id for sandbox in self._held()}
+    def cleanup(self) -> Sequence[SandboxInfo]:
+        """Destroy the sandboxes whose owner has ended. Returns what was destroyed."""
         gone = []
-        for info in self._list()[0]:
-            if info.sandbox_id in held or info.labels.get(LEASE, info.sandbox_id) in keep:
-                continue
-            too_old = older_than is not None and time.time() - info.created > older_than
-            if (too_old or is_orphan(info)) and self._providers[info.provider].destroy(info.sandbox_id):
+        for info in self.list():
+            if is_orphan(info) and self._providers[info.provider].destroy(info.sandbox_id):
                 self._files.remove(info.sandbox_id)
                 gone.append(info)
         return gone
@@ -249,8 +256,7 @@ class SandboxManager:
             leases, self._leases = [*self._leases.values()], {}
         self._stock.close()
         for future in leases:
-            with suppress(SandboxError):
-                self._end(future.result())
+            self._discard(future)
         self._makers.shutdown()
         for provider in self._providers.values():
             provider.close()
@@ -273,8 +279,10 @@ class SandboxManager:
             own = dict(labels) | {LEASE: sandbox_id, OWNER: self._owner}
             ready = self._stock.take(chosen.name, limits)
             if ready:
-                self._files.write(ready.sandbox.info.sandbox_id, LeaseFile(lease=sandbox_id, labels=own))
                 undo.close()  # it has a slot of its own
+                undo.callback(ready.end)
+                self._files.write(ready.sandbox.info.sandbox_id, LeaseFile(lease=sandbox_id, labels=own))
+                undo.pop_all()
                 self._stock.look_again()
                 return Lease(ready.sandbox, chosen, ready.slot, labels, time.monotonic())
             if self._slots and slot is None:
@@ -314,34 +322,13 @@ class SandboxManager:
                 self._end(lease)
 
     def _release_foreign(self, sandbox_id: str) -> ReleaseInfo | None:
-        for info in self._list()[0]:
+        for info in self.list():
             if sandbox_id in (info.labels.get(LEASE), info.sandbox_id):
                 self._providers[info.provider].destroy(info.sandbox_id)
                 self._files.remove(info.sandbox_id)
                 seconds = round(max(0.0, time.time() - info.created), 3)
                 return ReleaseInfo(sandbox_id=sandbox_id, provider=info.provider, seconds=seconds)
         return None
-
-    def _list(self) -> tuple[Sequence[SandboxInfo], bool]:
-        """What the providers list, with the labels of leases; and whether all of them answered."""
-        found: dict[str, SandboxInfo] = {}
-        whole = True
-        for provider in self._providers.values():
-            try:
-                found |= {info.sandbox_id: info for info in provider.list()}
-            except SandboxUnavailable:
-                whole = False  # nothing of it can be seen, nor used
-        for sandbox_id, file in self._files.all():
-            if sandbox_id in found:
-                found[sandbox_id] = found[sandbox_id].model_copy(update={"labels": file.labels})
-            elif whole:
-                self._files.remove(sandbox_id)
-        return sorted(found.values(), key=lambda info: info.created), whole
-
-    def _held(self) -> Sequence[Sandbox]:
-        with self._lock:
-            done = [future for future in self._leases.values() if future.done() and not future.exception()]
-        return [held.sandbox for held in (*(future.result() for future in done), *self._stock.all())]
 
     def _forget(self, sandbox_id: str, future: "Future[Lease]") -> bool:
         with self._lock:
@@ -356,5 +343,6 @@ class SandboxManager:
         self._stock.look_again()
 
     def _discard(self, future: "Future[Lease]") -> None:
-        with suppress(SandboxError):
-            self._end(future.result())
+        if future.exception() is None:  # else that was told to whoever asked for it
+            with suppress(SandboxError):
+                self._end(future.result())

@@ -8,6 +8,7 @@ import json
 import math
 import re
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,7 +27,13 @@ FILES = 120.0
 """Seconds for moving one piece of a file."""
 PIECE = 8 << 20
 MOST_BYTES = 64 << 20
+MOST_ARGV = 512 << 10
+"""In a frame's head, where a character may take six; Linux itself takes 2 MB."""
 MOST_TRADES = 200_000
+MOST_PARTS = 2_000_000
+"""Lists and objects in a report: each takes some thirty times its bytes to read. The longest honest one has fewer."""
+LEVELS = 4
+"""Of lists in lists, in what a trial reports: pages, a page, its orders, an order."""
 _MEMORY = re.compile(r"^((numpy\..*|[\w.]*)MemoryError\b|OSError: \[Errno 12\])", re.MULTILINE)
 _ENTRIES = TypeAdapter(list[Entry])
 
@@ -136,6 +143,8 @@ class ServedSandbox(ABC):
             raise ValueError(
                 "argv is empty, a single text, or holds a NUL; give the command as a list of arguments"
             )
+        if (size := sum(len(part.encode(errors="surrogatepass")) for part in argv)) > MOST_ARGV:
+            raise ValueError(f"argv holds {size} bytes, at most {MOST_ARGV} are allowed; put a file instead")
         if len(stdin) > MOST_BYTES:
             raise ValueError(
                 f"stdin holds {len(stdin)} bytes, at most {MOST_BYTES} are allowed; put a file instead"
@@ -176,14 +185,13 @@ class ServedSandbox(ABC):
         """The result, the report, and whether the report is whole."""
         if not 0 < timeout <= 86_400:
             raise ValueError(f"timeout is {timeout:g} s; allowed is more than 0 and at most 86400")
-        before, gone = self._counters(), self._lost
+        before, gone, began = self._counters(), self._lost, time.time()
         try:
             answer, body = self._order(order, stdin, timeout + GRACE, on_wait)
         except WireTimeout:
-            self._kill()
             return RunResult(exit_code=None, timed_out=True, seconds=timeout + GRACE), b"", False
         except SandboxLost:
-            if self._ended or gone or not self._died_of_memory(before):
+            if self._ended or gone or not self._died_of_memory(before, began):
                 raise
             return RunResult(exit_code=None, signal=9, out_of_memory=True), b"", False
         after = self._counters()
@@ -239,7 +247,8 @@ class ServedSandbox(ABC):
             raise SandboxRefusal(str(answer.get("kind")), str(answer.get("message")))
         return answer, content
 
-    def _died_of_memory(self, before: Counters) -> bool:
+    def _died_of_memory(self, before: Counters, began: float) -> bool:
+        """Whether a call that began then, with these counters, took the sandbox with it."""
         return self._counters().oom_kills > before.oom_kills
 
     def _leave(self) -> bool:
@@ -274,17 +283,13 @@ def _cut(body: bytes, lengths: list[int]) -> list[bytes]:
 
 def _trial_result(run: RunResult, report: bytes, whole: bool) -> TrialResult:
     """What the child reported, read with suspicion: it shares its process with untrusted code."""
-    records: list[dict[str, Any]] = []
-    for line in report.splitlines():
-        with suppress(ValueError, RecursionError):
-            # NaN and the infinities become null: the judge's models refuse them by field
-            record = json.loads(line, parse_constant=lambda _: None)
-            if isinstance(record, dict):
-                records.append(record)
-    last = records[-1] if records else {}
-    stage: Literal["load", "run"] = (
-        "run" if any(record.get("stage") == "run" for record in records) else "load"
-    )
+    # the harness writes one line or two; what stands between the first and the last isn't its own
+    lines = report.strip(b"\n")
+    head = lines.partition(b"\n")[0][:100]
+    stage: Literal["load", "run"] = "run" if _record(head).get("stage") == "run" else "load"
+    line = lines.rpartition(b"\n")[2]
+    parts = line.count(b"[") + line.count(b"{")
+    last = _record(line) if whole and parts <= MOST_PARTS else {}
     if run.timed_out:
         return _failed(run, stage, "Timeout", f"the trial was ended after {run.seconds:.1f} s")
     if isinstance(last.get("error"), dict):
@@ -292,6 +297,9 @@ def _trial_result(run: RunResult, report: bytes, whole: bool) -> TrialResult:
             error = TrialError.model_validate(last["error"])
         except ValidationError:
             return _failed(run, stage, "BadReport", "the trial reported an error that can't be read")
+        error = error.model_copy(
+            update={"type": _text(error.type, 200), "message": _text(error.message, 2000)}
+        )
         if _MEMORY.match(f"{error.type}: {error.message}"):
             run = run.model_copy(update={"out_of_memory": True})
         return TrialResult(run=run, error=error)
@@ -299,6 +307,9 @@ def _trial_result(run: RunResult, report: bytes, whole: bool) -> TrialResult:
         return _failed(run, stage, "OutOfMemory", "the trial used more memory than its sandbox has")
     if not whole:
         return _failed(run, stage, "TooManyTrades", "the trial reported more than 32 MiB")
+    formless = "the trial's report isn't of the form that the harness gives it"
+    if parts > MOST_PARTS:
+        return _failed(run, stage, "BadReport", formless)
     trades = last.get("trades")
     if trades is None:
         how = f"signal {run.signal}" if run.signal else f"exit code {run.exit_code}"
@@ -309,18 +320,38 @@ def _trial_result(run: RunResult, report: bytes, whole: bool) -> TrialResult:
         return _failed(run, stage, "BadReport", "the trial reported something that is no list of trades")
     if len(trades) > MOST_TRADES:
         return _failed(run, stage, "TooManyTrades", f"{len(trades)} trades; at most {MOST_TRADES} are read")
+    claims = {name: last[name] for name in ("open", "book", "stats", "indicators") if name in last}
+    if _is_nested(list(claims.values()), 1 + LEVELS):
+        return _failed(run, stage, "BadReport", formless)
     try:
-        return TrialResult(
-            run=run,
-            trades=[_plain(trade) for trade in trades],
-            **{name: last[name] for name in ("open", "book", "stats", "indicators") if name in last},
-        )
+        return TrialResult(run=run, trades=[_plain(trade) for trade in trades], **claims)
     except ValidationError:
-        return _failed(
-            run, stage, "BadReport", "the trial's report isn't of the form that the harness gives it"
-        )
+        return _failed(run, stage, "BadReport", formless)
     except ValueError as error:
         return _failed(run, stage, "BadReport", f"the trial reported a trade that is none: {error}")
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    """One line of the report; empty where it is none."""
+    with suppress(ValueError, RecursionError):
+        # NaN and the infinities become null: the judge's models refuse them by field
+        record = json.loads(line, parse_constant=lambda _: None)
+        if isinstance(record, dict):
+            return record
+    return {}
+
+
+def _is_nested(value: object, levels: int) -> bool:
+    """Whether lists and objects lie in each other on more than so many levels."""
+    if not isinstance(value, list | dict):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_nested(item, levels - 1) for item in inner)
+
+
+def _text(text: str, most: int) -> str:
+    """Of bounded length, and such that it can be written: half a character (a surrogate) can't."""
+    return text[:most].encode(errors="replace").decode()
 
 
 def _plain(trade: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ cleaned up after a kill.
 import fcntl
 import os
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from services.sandboxes.contract import SandboxError
@@ -42,8 +43,21 @@ class Slots:
 
     def take(self) -> Slot | None:
         """The first free slot; None where all are taken. Never waits."""
+        return next(self._each(range(1, self.most + 1)), None)
+
+    def free(self) -> int:
+        """How many are free at this moment: a hint, since others may take them before the caller does."""
+        count = 0
+        # one at a time, from the other end: who takes one meanwhile is in the way of one at most
+        for slot in self._each(range(self.most, 0, -1)):
+            slot.free()
+            count += 1
+        return count
+
+    def _each(self, numbers: Iterable[int]) -> Iterator[Slot]:
+        """Those of `numbers` that are free, each taken as it is asked for."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for number in range(1, self.most + 1):
+        for number in numbers:
             path = self._folder / f"{number}.lock"
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
@@ -53,14 +67,4 @@ class Slots:
                 if isinstance(error, BlockingIOError):
                     continue
                 raise
-            return Slot(handle)
-        return None
-
-    def free(self) -> int:
-        """How many are free at this moment: a hint, since others may take them before the caller does."""
-        taken = []
-        while (slot := self.take()) is not None:
-            taken.append(slot)
-        for slot in taken:
-            slot.free()
-        return len(taken)
+            yield Slot(handle)

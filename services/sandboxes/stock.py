@@ -5,9 +5,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 from schemas.sandbox import Limits, ProviderName
-from services.sandboxes.contract import SandboxError, SandboxProvider
+from services.sandboxes.contract import SandboxProvider
 from services.sandboxes.leased import STOCK, Held
 from services.sandboxes.served import LIFE
 from services.sandboxes.slots import Slot, Slots
@@ -83,7 +84,11 @@ class Stock:
             held = self._held.pop(0) if self._held else None
         if held is None:
             return None
-        held.provider.destroy(held.sandbox.info.sandbox_id)
+        try:
+            held.provider.destroy(held.sandbox.info.sandbox_id)
+        except BaseException:
+            held.give_back()
+            raise
         return held.slot
 
     def look_again(self) -> None:
@@ -105,29 +110,34 @@ class Stock:
 
     def _fill(self) -> None:
         """Keep it full, one at a time, until it is closed."""
-        while True:
-            with self._change:
-                self._change.wait_for(lambda: self._closed or len(self._held) < self.ready)
-                if (pause := self._taken + PAUSE - time.monotonic()) > 0:
-                    self._change.wait_for(lambda: self._closed, timeout=pause)
-                if self._closed:
-                    return
-                slot = self._slots.take() if self._slots else None
-                if self._slots and slot is None:
-                    self._change.wait(LOOK)
-                    continue
+        while not self._closed:
             try:
-                held = self._make(slot)
-            except SandboxError as error:
-                _log.warning("no sandbox could be made in advance: %s", error)
-                if slot:
-                    slot.free()
+                self._add_one()
+            except Exception as error:  # noqa: BLE001 - a full disk, say: whatever it is may pass
+                _log.warning("no sandbox could be made in advance: %s: %s", type(error).__name__, error)
                 with self._change:
                     self._change.wait_for(lambda: self._closed, timeout=REST)
-                continue
-            with self._change:
-                self._held.append(held)
-                self._change.notify_all()
+
+    def _add_one(self) -> None:
+        """Wait until one is wanted, and make it where there is a slot for it."""
+        with self._change:
+            self._change.wait_for(lambda: self._closed or len(self._held) < self.ready)
+            if (pause := self._taken + PAUSE - time.monotonic()) > 0:
+                self._change.wait_for(lambda: self._closed, timeout=pause)
+            if self._closed:
+                return
+            slot = self._slots.take() if self._slots else None
+            if self._slots and slot is None:
+                self._change.wait(LOOK)
+                return
+        with ExitStack() as undo:
+            if slot:
+                undo.callback(slot.free)
+            held = self._make(slot)
+            undo.pop_all()
+        with self._change:
+            self._held.append(held)
+            self._change.notify_all()
 
     def _make(self, slot: Slot | None) -> Held:
         provider = self._choose()
@@ -135,7 +145,7 @@ class Stock:
         sandbox = provider.create(name, limits=self._limits, labels=self._labels)
         try:
             sandbox.prepare()
-        except SandboxError:
+        except BaseException:
             provider.destroy(name)
             raise
         return Held(sandbox, provider, slot)

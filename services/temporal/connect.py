@@ -15,6 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfigProfile
 
 from services.settings import Settings
+from services.temporal.core import log_to_python
 from services.temporal.server import answers, embedded_server
 
 LOCAL = "localhost:7233"
@@ -59,11 +60,11 @@ async def connection(settings: Settings, *, may_embed: bool = True) -> AsyncIter
     Raises TemporalUnreachable where a named server doesn't answer, or none does and `may_embed` is false;
     ServerError where the embedded one can't start.
     """
+    log_to_python()
     profile = ClientConfigProfile.load()
-    namespace = profile.namespace or "default"
     if profile.address:
         yield await _connected(profile, settings, profile.address)
-    elif await answers(LOCAL, namespace):
+    elif await answers(LOCAL):
         yield await _connected(replace(profile, address=LOCAL), settings, LOCAL)
     elif may_embed:
         async with embedded_server(settings.home / "temporal" / "temporal.db") as server:
@@ -102,7 +103,7 @@ def _ui(settings: Settings, address: str) -> str:
     if address.endswith("tmprl.cloud:7233"):
         return "https://cloud.temporal.io"
     host, _, port = address.rpartition(":")
-    return f"http://{host}:{int(port) + 1000}"
+    return f"http://{host}:{int(port) + 1000}" if port.isdecimal() else f"http://{address}:8233"
 
 
 async def _keep_closed_runs(client: Client) -> None:

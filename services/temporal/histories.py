@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from temporalio.client import Client, WorkflowHistory
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client
 
 from schemas.steps import HistoryExport
 from services.artifacts import Artifacts
@@ -25,15 +24,3 @@ class Histories:
         scratch.write_bytes(data)
         scratch.replace(target)
         return HistoryExport(history=self._artifacts.put(data))
-
-    async def read(self, experiment_id: str) -> tuple[WorkflowHistory, str] | None:
-        """The history and where it came from: the server while it has it, else the exported file; None for neither."""
-        try:
-            return await self._client.get_workflow_handle(experiment_id).fetch_history(), "the server"
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-        target = self._root / f"{experiment_id}.json"
-        if not target.is_file():
-            return None
-        return WorkflowHistory.from_json(experiment_id, target.read_text()), str(target)

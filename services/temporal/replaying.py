@@ -13,12 +13,11 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
-from services.artifacts import Artifacts
 from services.settings import Settings
 from services.temporal.connect import TemporalUnreachable, connection
-from services.temporal.histories import Histories
 
 MOST_BYTES = 256 << 20
 """Of a history in a file; servers end runs long before."""
@@ -67,13 +66,12 @@ async def find_history(settings: Settings, experiment_id: str) -> tuple[Workflow
     asleep = exported is None and (settings.home / "temporal" / "temporal.db").is_file()
     try:
         async with connection(settings, may_embed=asleep) as link:
-            histories = Histories(
-                link.client, Artifacts(settings.home / "artifacts"), settings.home / "histories"
-            )
-            if found := await histories.read(experiment_id):
-                return found
+            return await link.client.get_workflow_handle(experiment_id).fetch_history(), "the server"
     except TemporalUnreachable:
         if exported is None:
+            raise
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
             raise
     if exported is None:
         raise HistoryError(

@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
-_HEALTH_TIMEOUT = timedelta(seconds=3)
+_CALL = timedelta(seconds=3)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -53,7 +55,7 @@ def free_port(preferred: int = 0) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
-            except OSError:
+            except (OSError, OverflowError):  # taken; beyond the last port
                 continue
             return int(probe.getsockname()[1])
     raise ServerError("no free port on 127.0.0.1")
@@ -110,7 +112,7 @@ async def _answering(process: "subprocess.Popen[bytes]", address: str, log: Path
                 f"the embedded Temporal server ended at once (exit {process.returncode}): {' / '.join(tail)}; "
                 f"its log is {log}; a broken database file may be moved away"
             )
-        if await answers(address):
+        if await answers(address, "default"):
             return
         await asyncio.sleep(0.05)
     raise ServerError(
@@ -118,14 +120,17 @@ async def _answering(process: "subprocess.Popen[bytes]", address: str, log: Path
     )
 
 
-async def answers(address: str, namespace: str = "default") -> bool:
-    """Whether a Temporal server that knows the namespace answers at the address."""
+async def answers(address: str, namespace: str = "") -> bool:
+    """Whether a Temporal server answers at the address and is well; and where one is given, knows the namespace."""
     try:
         host, _, port = address.rpartition(":")
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), timeout=2)
         writer.close()
-        client = await asyncio.wait_for(Client.connect(address, namespace=namespace), timeout=5)
-        await client.service_client.check_health(timeout=_HEALTH_TIMEOUT)
-    except (OSError, RuntimeError, TimeoutError, ValueError):
+        client = await asyncio.wait_for(Client.connect(address), timeout=5)
+        if namespace:
+            await client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=namespace), timeout=_CALL
+            )
+        return await client.service_client.check_health(timeout=_CALL)
+    except (OSError, RPCError, RuntimeError, TimeoutError, ValueError):
         return False
-    return True

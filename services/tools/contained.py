@@ -70,7 +70,6 @@ class Contained:
     def __init__(self, root: Path, way: Way | None = None) -> None:
         if not sys.platform.startswith("linux"):
             raise OSError(errno.ENOSYS, "typed tools need Linux", str(root))
-        self.root = root
         self.descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.way = way or ("openat2" if has_openat2() else "walk")
 

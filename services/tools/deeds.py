@@ -23,6 +23,7 @@ from schemas.tools import (
     WriteFile,
 )
 from services.sandboxes import Sandbox, SandboxLost, SandboxRefusal
+from services.sandboxes.served import MOST_ARGV
 from services.tools.audit import Sealed
 from services.tools.contained import Contained, parts_of
 from services.tools.errors import ToolRefused
@@ -87,6 +88,10 @@ def write_file(session: Session, request: WriteFile) -> tuple[FileWritten, Told]
 def run_command(session: Session, request: RunCommand) -> tuple[CommandRan | None, Told]:
     if session.sandbox is None:
         raise ToolRefused("no_sandbox", "this session has no sandbox, and commands run nowhere else")
+    if (size := sum(len(part.encode()) for part in request.argv)) > MOST_ARGV:
+        raise ToolRefused(
+            "too_large", f"the command has {size} bytes, at most {MOST_ARGV} may be; write a file and name it"
+        )
     inputs: dict[str, bytes] = {}
     for path in request.inputs:
         inputs[path] = session.workspace.read(path, MOST_COPIED - sum(map(len, inputs.values())))

@@ -43,8 +43,8 @@ Answer = TypeVar("Answer", bound=ToolResponse)
 class Toolbox:
     """Serves sessions that were opened. Thread-safe; the calls of one session are done one after the other.
 
-    What an agent asks wrongly, or may not do, is a `Refusal` in the response. Broken machinery is an exception:
-    AuditUnwritable, SandboxUnavailable, OSError.
+    What an agent asks wrongly, or may not do, is a `Refusal` in the response. What only the host can mend is an
+    exception: AuditUnwritable, SandboxUnavailable, SandboxesFull, OSError.
     """
 
     def __init__(self, log: AuditLog, pace: Pace | None = None) -> None:

@@ -22,8 +22,9 @@ from services.library import Library
 from services.market_data import MarketData
 from services.records import Records
 from services.sandboxes import Sandbox, SandboxManager, default_providers
+from services.sandboxes.docker import DEFAULT_IMAGE
 from services.trying import TryOuts, trials_in
-from tests.services.sandboxes.conftest import checked
+from tests.services.sandboxes.conftest import PROVIDERS, checked
 
 VERDICTS = Path(__file__).parents[1] / "data" / "verdict"
 HONEST = sorted((VERDICTS / "honest").glob("*.py"))
@@ -41,9 +42,11 @@ RSI: dict[str, Any] = {
 Ask = Callable[..., GateReport]
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    (provider,) = default_providers(tmp_path_factory.mktemp("state"), order=["bubblewrap"], image="")
+@pytest.fixture(scope="module", params=PROVIDERS)
+def sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    (provider,) = default_providers(
+        tmp_path_factory.mktemp("state"), order=[request.param], image=DEFAULT_IMAGE
+    )
     checked(provider)
     yield provider.create(f"verdict-{uuid.uuid4().hex[:8]}", limits=Limits(), labels={})
     provider.close()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,9 @@ import pytest
 from schemas.sandbox import Limits
 from services.sandboxes import SandboxUnavailable
 from services.sandboxes.bubblewrap import BubblewrapProvider, BubblewrapSandbox
-from services.sandboxes.cgroups import Groups
+from services.sandboxes.cgroups import CONTROLLERS, Group, Groups
 from services.sandboxes.refusals import explain
+from services.sandboxes.statefiles import process_start
 
 pytestmark = pytest.mark.timeout(90)
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,8 +50,14 @@ def groups_of(sandbox_id: str) -> list[Path]:
     return [place for base in bases for place in base.glob(f"genesis-{sandbox_id}-*")]
 
 
+def mounts_here() -> list[str]:
+    """But for Docker's, which come and go with containers of others."""
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return [one for one in lines if one.split()[2] not in ("overlay", "nsfs") and "/containers/" not in one]
+
+
 def test_nothing_is_left_after_destroy(provider: BubblewrapProvider, tmp_path: Path) -> None:
-    mounts, descriptors = Path("/proc/self/mounts").read_text(), len(os.listdir("/proc/self/fd"))
+    mounts, descriptors = mounts_here(), len(os.listdir("/proc/self/fd"))
     groups = len({place.parent for place in Groups.find().named("any").places.values()})
     for _ in range(3):
         sandbox = provider.create("gone", limits=Limits(), labels={})
@@ -61,7 +69,7 @@ def test_nothing_is_left_after_destroy(provider: BubblewrapProvider, tmp_path: P
         assert not Path(f"/proc/{pid}").exists()
     assert groups_of("gone") == []
     assert [*tmp_path.rglob("*.json")] == []
-    assert Path("/proc/self/mounts").read_text() == mounts
+    assert mounts_here() == mounts
     assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
 
 
@@ -321,6 +329,36 @@ def test_cgroup_v2_is_used_where_it_is_delegated(tmp_path: Path) -> None:
     (place / "memory.peak").write_text(f"{5 << 20}\n")
     counted = group.counters()
     assert (counted.oom_kills, counted.refused_forks, group.peak_memory_mb()) == (1, 3, 5.0)
+
+
+@as_root
+def test_a_group_of_v2_ends_all_that_is_in_it() -> None:
+    """By the kernel's own tree of v2, which is there without controllers too."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    trees = [Path(mount[1]) for mount in mounts if mount[2] == "cgroup2"]
+    if not trees or not os.access(trees[0] / "cgroup.procs", os.W_OK):
+        pytest.skip("this machine has no cgroup v2 that can be written")
+    place = trees[0] / f"genesis-test-{uuid.uuid4().hex}"
+    place.mkdir()
+    group = Group(dict.fromkeys(CONTROLLERS, place), unified=True)
+    parent = subprocess.Popen(["sh", "-c", "read go; trap '' TERM; sleep 60 & wait"], stdin=subprocess.PIPE)
+    try:
+        group.add(parent.pid)
+        assert parent.stdin
+        parent.stdin.write(b"go\n")
+        parent.stdin.flush()
+        deadline = time.monotonic() + 10
+        while len((place / "cgroup.procs").read_text().split()) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        inside = [int(pid) for pid in (place / "cgroup.procs").read_text().split()]
+        assert group.remove()
+        assert not place.exists()
+        assert parent.wait(10) == -signal.SIGKILL
+        assert [process_start(pid) for pid in inside] == [None, None]
+    finally:
+        parent.kill()
+        parent.communicate()
 
 
 def test_without_a_writable_cgroup_it_says_what_is_weaker(tmp_path: Path) -> None:

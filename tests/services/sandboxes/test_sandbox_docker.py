@@ -13,13 +13,16 @@ from pathlib import Path
 
 import docker
 import pytest
+from backtesting.test import GOOG
 
-from schemas.sandbox import Limits
-from services.sandboxes import SandboxLost, SandboxManager, SandboxUnavailable
+from schemas.sandbox import Limits, TrialOrder
+from services.sandboxes import SandboxLost, SandboxManager, SandboxUnavailable, default_providers
 from services.sandboxes.docker import DEFAULT_IMAGE, DockerProvider, DockerSandbox
 from services.sandboxes.leased import OWNER as OWNER_LABEL
 from services.sandboxes.leased import this_process
 from services.sandboxes.statefiles import process_start
+from services.settings import Settings
+from tests.services.sandboxes.test_sandbox_trials import RSI, csv_of
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(90)]
 ROOT = Path(__file__).resolve().parents[3]
@@ -230,6 +233,34 @@ def test_close_waits_for_what_is_being_removed() -> None:
         [],
         [],
     ]
+
+
+def test_the_runtime_of_the_setting_runs_the_same_trial(
+    provider: DockerProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "runsc" not in docker.from_env().info()["Runtimes"]:
+        pytest.skip("runsc is not a runtime of this Docker daemon (docs/sandboxes.md says how)")
+    monkeypatch.setenv("GENESIS_SANDBOX_RUNTIME", "runsc")
+    settings = Settings(home=tmp_path)
+    (gvisor,) = default_providers(
+        tmp_path, order=["docker"], image=settings.sandbox_image, runtime=settings.sandbox_runtime
+    )
+    order = TrialOrder(code="strategy.py", entrypoint="Reversal", data="bars.csv", commission=0.002)
+    told = {}
+    for made, runtime in ((provider, docker.from_env().info()["DefaultRuntime"]), (gvisor, "runsc")):
+        sandbox = made.create(f"trial-{uuid.uuid4().hex[:8]}", limits=Limits(), labels={})
+        assert isinstance(sandbox, DockerSandbox)
+        about = docker.from_env().api.inspect_container(sandbox.container)
+        assert about["HostConfig"]["Runtime"] == runtime
+        sandbox.prepare()
+        sandbox.put({"strategy.py": RSI.encode(), "bars.csv": csv_of(GOOG)})
+        results = [sandbox.trial(order, timeout=40) for _ in range(2)]  # made ahead; forked as it is ordered
+        assert all(result.trades for result in results), results
+        told[runtime] = [result.model_dump(exclude={"run"}) for result in results]
+        made.destroy(sandbox.info.sandbox_id)
+    gvisor.close()
+    (plain, again), (apart, apart_again) = told.values()
+    assert plain == again == apart == apart_again
 
 
 def test_one_that_is_busy_is_destroyed_all_the_same(provider: DockerProvider) -> None:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import docker
 import pytest
 from docker.errors import DockerException
 
-from services.sandboxes import SandboxManager, SandboxUnavailable
+from services.sandboxes import SandboxLost, SandboxManager, SandboxUnavailable, Slots
 from services.sandboxes.docker import DEFAULT_IMAGE, DockerProvider
 from services.sandboxes.statefiles import process_start
 
@@ -150,6 +151,35 @@ def daemon() -> Iterator[Daemon]:
             if (point := line.split()[1]).startswith(f"{place}/"):
                 subprocess.run(["umount", "-l", point], check=False)
         shutil.rmtree(place)
+
+
+def test_a_daemon_that_goes_while_it_is_needed_costs_the_sandbox_and_no_more(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", daemon.url)
+    slots = Slots(tmp_path / "slots", 1)
+    with SandboxManager([DockerProvider()], tmp_path / "leases", ready=0, slots=slots) as manager:
+        held = manager.lease("e1.1")
+        with ThreadPoolExecutor(1) as pool:
+            call = pool.submit(held.run, ["sleep", "300"], timeout=400)
+            time.sleep(0.3)
+            daemon.crash(machine=False)
+            try:
+                with pytest.raises(SandboxLost, match=r"e1\.1"):
+                    call.result(20)
+                assert not held.alive
+                with pytest.raises(SandboxLost):
+                    held.put({"x": b""})
+                with pytest.raises(SandboxUnavailable, match="doesn't answer"):
+                    manager.release("e1.1")
+                assert slots.free() == 1
+                with pytest.raises(SandboxUnavailable, match="no Docker daemon answers"):
+                    DockerProvider().check()
+            finally:
+                daemon.start()
+        assert manager.list() == [] or manager.release("e1.1")
+        assert manager.lease("e1.1").run(["true"], timeout=20).ok
+    assert daemon.containers() == []
 
 
 @pytest.mark.parametrize("machine", [False, True], ids=["daemon", "machine"])

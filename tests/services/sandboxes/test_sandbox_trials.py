@@ -1,6 +1,8 @@
 """Trials, on every provider: the same trades as outside, failures as values, and claims that are bounded."""
 
+import resource
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -46,12 +48,10 @@ def data(shared: Sandbox) -> None:
     shared.put({"bars.csv": csv_of(GOOG)})
 
 
-def trial(
-    sandbox: Sandbox, code: str, *, timeout: float = 20.0, entrypoint: str = "S", bars: int | None = None
-) -> TrialResult:
+def trial(sandbox: Sandbox, code: str, *, timeout: float = 20.0, entrypoint: str = "S") -> TrialResult:
     sandbox.put({"strategy.py": code.encode()})
     order = TrialOrder(
-        code="strategy.py", entrypoint=entrypoint, data="bars.csv", commission=0.002, cash=100_000, bars=bars
+        code="strategy.py", entrypoint=entrypoint, data="bars.csv", commission=0.002, cash=100_000
     )
     return sandbox.trial(order, timeout=timeout)
 
@@ -69,7 +69,8 @@ def test_the_same_trades_as_in_process(shared: Sandbox, tmp_path: Path, bars: in
         GOOG.iloc[:bars], namespace["Reversal"], cash=100_000, commission=0.002, finalize_trades=True
     )
     expected = backtest.run()["_trades"].sort_values(["EntryBar", "ExitBar"])
-    result = trial(shared, RSI, entrypoint="Reversal", bars=bars)
+    shared.put({"bars.csv": csv_of(GOOG.iloc[:bars])})
+    result = trial(shared, RSI, entrypoint="Reversal")
     assert result.error is None
     assert result.trades is not None
     assert len(result.trades) == len(expected) >= 5
@@ -184,6 +185,8 @@ os._exit(0)
         ("say('\\0\\xff not json')", "NoReport"),
         ("say('{\"trades\": [' + ','.join(['{}'] * 200001) + ']}\\n')", "TooManyTrades"),
         ("say('x' * (33 << 20))", "TooManyTrades"),
+        ("say('{\"trades\": [], \"book\": ' + '[' * 900 + ']' * 900 + '}\\n')", "BadReport"),
+        ("say('{\"trades\": [], \"stats\": {\"a\": ' + '[' * 9 + ']' * 9 + '}}\\n')", "BadReport"),
     ],
 )
 def test_a_forged_report_is_bounded(shared: Sandbox, statement: str, kind: str) -> None:
@@ -191,6 +194,35 @@ def test_a_forged_report_is_bounded(shared: Sandbox, statement: str, kind: str) 
     assert result.trades is None
     assert result.error is not None
     assert result.error.type == kind, result.error
+
+
+def test_a_forged_error_is_of_bounded_length_and_can_be_written(shared: Sandbox) -> None:
+    said = (
+        '{"error": {"stage": "run", "type": "' + "E" * 999 + '", "message": "\\ud800' + "x" * 9999 + '"}}\n'
+    )
+    result = trial(shared, REPORT.format(statement=f"say({said!r})"))
+    assert result.error is not None
+    assert result.error.type == "E" * 200
+    assert result.error.message == "?" + "x" * 1999
+    assert result.model_validate_json(result.model_dump_json()) == result
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("say('{}\\n' * (10 << 20))", "NoReport"),
+        ("say('{\"trades\": [], \"open\": [' + '[],' * (10 << 20) + '0]}\\n')", "BadReport"),
+    ],
+)
+def test_a_report_of_millions_of_parts_costs_little_more_than_its_bytes(
+    shared: Sandbox, statement: str, kind: str
+) -> None:
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    result = trial(shared, REPORT.format(statement=statement))
+    assert result.error is not None
+    assert (result.error.stage, result.error.type) == ("load", kind)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 << 10, "in KB"
+    assert time.monotonic() - began < 20
 
 
 def test_numbers_that_are_none_come_as_none(shared: Sandbox) -> None:

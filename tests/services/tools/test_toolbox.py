@@ -27,9 +27,11 @@ from schemas.tools import (
     WriteFileResponse,
 )
 from services.sandboxes import Sandbox, SandboxProvider, SandboxUnavailable, default_providers
+from services.sandboxes.docker import DEFAULT_IMAGE
 from services.tools import AuditDamaged, AuditLog, Pace, Toolbox
 from services.tools.deeds import MOST_COPIED, MOST_FILE
 from services.tools.errors import ToolRefused
+from tests.services.sandboxes.conftest import PROVIDERS, checked
 from tests.support.plain_git import git
 
 
@@ -391,16 +393,12 @@ def test_git_is_a_tool_like_the_others(tools: Toolbox, log: AuditLog, root: Path
 # Commands
 
 
-@pytest.fixture(scope="module")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProvider]:
-    (found,) = default_providers(tmp_path_factory.mktemp("state"), order=["bubblewrap"], image="none")
-    try:
-        found.check()
-    except SandboxUnavailable as error:
-        if os.environ.get("CI"):
-            pytest.fail(f"bubblewrap must work on CI: {error}")
-        pytest.skip(f"no sandbox here: {error}")
-    yield found
+@pytest.fixture(scope="module", params=PROVIDERS)
+def provider(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SandboxProvider]:
+    (found,) = default_providers(tmp_path_factory.mktemp("state"), order=[request.param], image=DEFAULT_IMAGE)
+    yield checked(found)
     found.close()
 
 
@@ -449,6 +447,14 @@ def test_there_is_no_shell(running: Toolbox) -> None:
     assert failed.ok
     assert failed.result
     assert failed.result.run.exit_code == 127
+
+
+def test_a_command_that_is_too_long_is_refused_and_costs_no_sandbox(running: Toolbox) -> None:
+    for dry_run in (True, False):
+        refused = run(running, *["\1" * 32_768] * 100, dry_run=dry_run).refusal
+        assert refused
+        assert refused.kind == "too_large"
+    assert run(running, "true", *["\1" * 32_768] * 15).ok
 
 
 def test_a_command_that_fails_is_no_refusal(running: Toolbox) -> None:
