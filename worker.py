@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from temporalio.client import (
     Client,
     Schedule,
@@ -35,6 +34,8 @@ from activities.remembering import Remembering
 from activities.sweeping import Sweeping
 from activities.trying import Trying
 from activities.weighing import Weighing
+from cli.errors import exit_of, in_words
+from cli.output import told
 from schemas.sweep import SweepRequest
 from services.artifacts import Artifacts
 from services.authoring import Author
@@ -51,16 +52,14 @@ from services.metrics import metrics_served
 from services.records import Records
 from services.reporting import Reporter
 from services.sandboxes import SandboxManager, Slots, default_providers
-from services.secrets import SecretsError
 from services.secrets.guard import Guard
 from services.secrets.opening import open_store
 from services.settings import Settings
 from services.sweeping import Sweeper
-from services.temporal.connect import TemporalUnreachable, connection, telling_of_a_server_that_went
+from services.temporal.connect import connection, telling_of_a_server_that_went
 from services.temporal.histories import Histories
 from services.temporal.runs import Runs
 from services.temporal.schedules import keep_schedule
-from services.temporal.server import ServerError
 from services.trying import TryOuts
 from services.weighing import Weigher
 from workflows import timing
@@ -95,6 +94,7 @@ async def serving(
         host = resources.enter_context(host_slot(settings.home / "hosts", settings.host))
         host_queue = f"{settings.queue}@{host}"
         artifacts = Artifacts(settings.home / "artifacts")
+        artifacts.clean()  # what killed processes left half written
         records = Records(settings.records_url)
         records.migrate()
         library = Library(settings.library_location, mirror=settings.home / "library-mirror.git")
@@ -257,24 +257,18 @@ def main(
     code = 0
     try:
         asyncio.run(_serve(dev))
-    except (TemporalUnreachable, ServerError, SecretsError, OSError) as error:
-        code = _told(error, 1)
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        code = _told(
-            f"GENESIS_{str(wrong['loc'][0]).upper()}={wrong['input']!r}: {wrong['msg']}; see docs/settings.md",
-            2,
-        )
+    except Exception as error:
+        expected = exit_of(error)
+        if expected is None:
+            raise
+        code = told(in_words(error), expected)
     # Not by the interpreter's teardown: the Temporal SDK's threads may be on their way back into it, and the process
     # would end by SIGABRT. All that must be closed is closed by now.
     sys.stderr.flush()
     os._exit(code)
 
 
-def _told(error: object, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return code
-
-
 if __name__ == "__main__":
-    typer.run(main)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)  # those show local variables
+    app.command()(main)
+    app()

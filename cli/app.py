@@ -1,5 +1,6 @@
 """The command line: `starter.py --strategy NAME` runs an experiment, the subcommands look after it."""
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.output import CommandError, Exit
-from schemas.experiment import ApprovalPolicy, ForkStep
+from schemas.experiment import MOST_CANDIDATES, ApprovalPolicy, ForkStep
 
 app = typer.Typer(
     no_args_is_help=False,
@@ -16,6 +17,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def finite(value: float | None) -> float | None:
+    """For options whose value nothing else checks: bounds let nan through."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number to go by")
+    return value
+
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 
@@ -72,7 +81,7 @@ def run(
         int,
         typer.Option(
             min=1,
-            max=16,
+            max=MOST_CANDIDATES,
             help="Versions that each engine writes side by side; the best verified one goes on.",
             rich_help_panel=_EXPERIMENT,
         ),
@@ -97,8 +106,8 @@ def run(
     approval: Annotated[
         ApprovalPolicy,
         typer.Option(
-            help="auto merges what is recommended as it is and asks otherwise; manual always asks; dry-run never "
-            "merges.",
+            help="auto merges what is recommended as it is, and asks where thresholds are missed; manual asks for "
+            "both; dry-run never merges. What fails a gate is rolled back without asking.",
             rich_help_panel=_EXPERIMENT,
         ),
     ] = ApprovalPolicy.AUTO,
@@ -151,6 +160,7 @@ def run(
         typer.Option(
             min=0.0,
             max=0.5,
+            callback=finite,
             help="Share of the bars, the last ones, that stays sealed until the decision; 0 for none.",
             rich_help_panel=_JUDGING,
         ),

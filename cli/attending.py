@@ -44,16 +44,14 @@ async def decided(experiment: str, decision: Decision, as_json: bool) -> Exit:
             handle = link.handle(experiment_id)
             try:
                 await handle.describe()
-                await link.serve_if_nobody_does(handle)
-                receipt = await decide(handle, decision)
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
                 if row is None:
                     raise unknown(experiment) from error
-                raise CommandError(
-                    f"refused: {experiment_id} has ended, or this server never knew it"
-                ) from error
+                raise CommandError(f"refused: this server doesn't know {experiment_id}") from error
+            await link.serve_if_nobody_does(handle)
+            receipt = await decide(handle, decision)
             if not as_json:
                 out.print(receipt.message, markup=False)
             return await see_through(link, handle, as_json=as_json, ask=False, good=_WANTED[decision.action])

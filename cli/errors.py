@@ -39,7 +39,7 @@ EXPECTED: Mapping[str, Exit] = {
 }
 """Exit codes by the class's full name, nearest class first: nothing is imported to find out what was raised."""
 
-_ASKED_OF_PEOPLE = ("Settings", "ExperimentRequest", "Thresholds", "Costs", "Limits", "Decision")
+_ASKED_OF_PEOPLE = ("Settings", "ExperimentRequest", "Thresholds", "Costs", "Limits", "Budget", "Decision")
 """Shapes that are filled from options and the environment; in any other an invalid value is a bug."""
 _UNAVAILABLE = 14
 """gRPC's number for a server that can't be reached."""
@@ -88,14 +88,15 @@ def _details(error: Any) -> list[dict[str, Any]]:
 def _invalid(error: Any, detail: dict[str, Any]) -> str:
     """One line on one option, or on one variable of the environment."""
     field = ".".join(str(part) for part in detail["loc"])
+    message = str(detail["msg"]).removeprefix("Value error, ")
     if not field:  # of the values together
-        return str(detail["msg"]).removeprefix("Value error, ")
-    if error.title == "Settings":
-        name = f"GENESIS_{field.upper()}"
-    else:
-        name = _OPTIONS.get(field, f"--{field.replace('_', '-')}")
+        return message
     found = repr(detail.get("input"))
-    return f"{name}: {detail['msg']} (found {found if len(found) <= 80 else found[:79] + '…'})"
+    found = found if len(found) <= 80 else found[:79] + "…"
+    if error.title == "Settings":
+        return f"GENESIS_{field.upper()}: {message} (found {found}); see docs/settings.md"
+    name = _OPTIONS.get(field, f"--{field.replace('_', '-')}")
+    return f"{name}: {message} (found {found})"
 
 
 def _setting(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.app import Json, group
+from cli.app import Json, finite, group
 from cli.output import out, print_json, table
 
 if TYPE_CHECKING:
@@ -129,7 +129,9 @@ def _is_number(value: object) -> bool:
 
 @library.command()
 def cleanup(
-    days: Annotated[float, typer.Option(min=0.0, max=36_500.0, help="Branches written to since stay.")] = 7.0,
+    days: Annotated[
+        float, typer.Option(min=0.0, max=36_500.0, callback=finite, help="Branches written to since stay.")
+    ] = 7.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing; say what would be.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.syntax import Syntax
 
-from cli.app import Json, group
+from cli.app import Json, finite, group
 from cli.output import CommandError, err, out, print_json, table, visible
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ def search(
     most: Annotated[int, typer.Option(min=1, max=100, help="Most lessons.")] = 10,
     threshold: Annotated[
         float | None,
-        typer.Option(min=-1.0, max=1.0, help="Least similarity. [env: GENESIS_MEMORY_THRESHOLD]"),
+        typer.Option(
+            min=-1.0, max=1.0, callback=finite, help="Least similarity. [env: GENESIS_MEMORY_THRESHOLD]"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

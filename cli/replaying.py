@@ -31,7 +31,9 @@ def replay(
     from services.settings import Settings
     from services.temporal.replaying import find_history, read_history
     from services.temporal.replaying import replay as replayed
+    from workflows.candidate import Candidate
     from workflows.experiment import StrategyExperiment
+    from workflows.sweep import Sweep
 
     if file is not None:
         history, source = read_history(file, file.stem), str(file)
@@ -39,7 +41,7 @@ def replay(
         named = str(experiment)
         found = matching(named)
         history, source = asyncio.run(find_history(Settings(), found[0] if found else named))
-    result = asyncio.run(replayed(history, [StrategyExperiment]))
+    result = asyncio.run(replayed(history, [StrategyExperiment, Candidate, Sweep]))
     if as_json:
         print_json({"experiment_id": history.workflow_id, "source": source} | plain(result))
     elif result.holds:

@@ -137,7 +137,8 @@ def show_result(settings: Settings, result: ExperimentResult, *, as_json: bool) 
     if report:
         out.print(f"report: {report}", markup=False)
     out.print(f"next:   python starter.py show {result.experiment_id}", markup=False)
-    out.print(f"        python starter.py trades {result.experiment_id}", markup=False)
+    if result.trades:
+        out.print(f"        python starter.py trades {result.experiment_id}", markup=False)
     if result.merged_commit:
         out.print(f"        python starter.py library versions {result.strategy}", markup=False)
     if any(gate.outcome is Outcome.FAILED and gate.gate is not Gate.VALID for gate in result.gates):

@@ -5,6 +5,7 @@ import getpass
 import re
 import secrets
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,10 +14,11 @@ from pathlib import Path
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from cli.forking import origin_of, refuse_other_strategy, refuse_other_writers
 from cli.output import CommandError, Exit, complain, err, out, print_json
+from cli.records import open_records
 from cli.results import show_diff, show_result, show_waiting
 from cli.session import Handle, Session, session
 from cli.watching import Seen, watch
@@ -49,6 +51,8 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|s|m|h|d)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 LEAST_TIMEOUT, MOST_TIMEOUT = 1.0, 30 * 86400.0
 """Seconds; as ExperimentRequest bounds it."""
+DIFF_SECONDS = 3.0
+"""How long the records are asked for the diff of what waits for a decision."""
 GOOD = (ExperimentStatus.MERGED, ExperimentStatus.DRY_RUN)
 """What a run that was asked for should come to."""
 
@@ -118,6 +122,7 @@ def request_from(wish: Wish, settings: Settings) -> ExperimentRequest:
         end=definition.end_date,
         period=definition.period,
     )
+    data = in_step(data, definition)
     data, holdout = sealed(market, data, wish.holdout)
     engines = wish.engines or (settings.engine,)
     if wish.candidates > 1 and "offline" in engines:
@@ -169,6 +174,17 @@ def source_of(wish: Wish, definition: StrategyDefinition) -> str:
     return source
 
 
+def in_step(data: DataSet, definition: StrategyDefinition) -> DataSet:
+    """The data, with a warning where its bars aren't as long as those that the definition is written for."""
+    if data.interval == definition.interval:
+        return data
+    warning = (
+        f"its bars are {data.interval}, {definition.name} is written for {definition.interval}: what it calls "
+        "20 bars or 20 days are 20 of these"
+    )
+    return data.model_copy(update={"warnings": [*data.warnings, warning]})
+
+
 def sealed(market: MarketData, whole: DataSet, share: float) -> tuple[DataSet, Holdout | None]:
     """The bars that are known until the decision, and the holdout after them; says so where there are too few."""
     held = held_back(whole.bars, share)
@@ -177,6 +193,16 @@ def sealed(market: MarketData, whole: DataSet, share: float) -> tuple[DataSet, H
     if share:
         err.print(f"note: no holdout: {whole.bars:,} bars are too few to hold any back", style="dim")
     return whole, None
+
+
+def _refuse_known(experiment_id: str, settings: Settings) -> None:
+    """The server forgets a run after some time, and would take its id again; records and library never do."""
+    if open_records(settings).experiment(experiment_id) is not None:
+        raise _taken(experiment_id)
+
+
+def _taken(experiment_id: str) -> CommandError:
+    return CommandError(f"an experiment {experiment_id} exists already; choose another --id, or leave it out")
 
 
 async def start(link: Session, request: ExperimentRequest) -> Handle:
@@ -195,13 +221,13 @@ async def start(link: Session, request: ExperimentRequest) -> Handle:
             static_details=request.definition.description,
         )
     except WorkflowAlreadyStartedError as error:
-        raise CommandError(
-            f"an experiment {request.experiment_id} exists already; choose another --id, or leave it out"
-        ) from error
+        raise _taken(request.experiment_id) from error
 
 
 async def run(wish: Wish) -> Exit:
     settings = Settings()
+    if wish.experiment_id is not None:
+        _refuse_known(wish.experiment_id, settings)
     request = request_from(wish, settings)  # first: a typing error needs no server
     started = False
     try:
@@ -279,12 +305,13 @@ def _told(
 
 
 async def _asked(link: Session, handle: Handle, waiting: Progress) -> bool:
-    """Show what is to be decided and take the answer; False where it is put off."""
+    """Show what is to be decided, the diff first, and take the answer; False where it is put off."""
+    await _show_diff(link.settings, waiting.experiment_id)
     show_waiting(link.settings, waiting, as_json=False)
     while True:
         answer = await answered("merge it? [approve/reject/diff/later] (later): ")
         if answer == "diff":
-            show_diff(link.settings, waiting.experiment_id)
+            await _show_diff(link.settings, waiting.experiment_id)
             continue
         if answer in ("", "later"):
             return False
@@ -307,6 +334,22 @@ async def _asked(link: Session, handle: Handle, waiting: Progress) -> bool:
         return True
 
 
+async def _show_diff(settings: Settings, experiment_id: str) -> None:
+    """The records hear of it a moment after the run waits. Without one, since no report could be written, it is asked
+    all the same."""
+    until = time.monotonic() + DIFF_SECONDS
+    while True:
+        try:
+            show_diff(settings, experiment_id)
+        except CommandError as missing:
+            if time.monotonic() > until:
+                err.print(str(missing), markup=False)
+                return
+            await asyncio.sleep(0.1)
+        else:
+            return
+
+
 async def answered(question: str) -> str:
     """The line that a person types, without spaces around it; '' at the end of the input.
 
@@ -324,8 +367,12 @@ async def answered(question: str) -> str:
 
 
 async def decide(handle: Handle, decision: Decision) -> DecisionReceipt:
-    """Send a decision; CommandError with the reason where it is refused."""
+    """Send a decision; CommandError with the reason where it is refused, or comes after the run's end."""
     try:
         return await handle.execute_update(StrategyExperiment.decide, decision)
     except WorkflowUpdateFailedError as error:
         raise CommandError(f"refused: {error.cause}") from error
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        raise CommandError(f"refused: {handle.id} has ended, or this server never knew it") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.app import Json, Provider, group
+from cli.app import Json, Provider, finite, group
 from cli.deciding import Experiment
 from cli.output import CommandError, Exit, complain, err, out, print_json, table, visible
 from cli.reading import read_bytes
@@ -47,7 +47,9 @@ def run(
         Path, typer.Argument(help="A Python file; numpy, pandas, talib and backtesting are there.")
     ],
     provider: Annotated[Provider | None, typer.Option(help="The first that works where left out.")] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, max=3600.0, help="Seconds until it is killed.")] = 60.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=3600.0, callback=finite, help="Seconds until it is killed.")
+    ] = 60.0,
     memory: Annotated[int, typer.Option(min=64, max=65536, help="MB.")] = 1024,
     as_json: Json = False,
 ) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.app import Json, app
+from cli.app import Json, app, finite
 from cli.output import Exit, complain, err, out, print_json, table, told
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ class SweepError(Exception):
 
 @app.command(rich_help_panel="Code and sandboxes")
 def sweep(
-    grace: Annotated[float, typer.Option(min=0.0, help="Seconds; what is younger is left alone.")] = 60.0,
+    grace: Annotated[
+        float,
+        typer.Option(min=0.0, max=1e9, callback=finite, help="Seconds; what is younger is left alone."),
+    ] = 60.0,
     as_json: Json = False,
 ) -> None:
     """Remove what experiments left behind that are no longer open: branches, sandboxes, leases, open records.

@@ -73,13 +73,16 @@ async def _follow(session: Session, handle: Handle, show: Callable[[Progress], N
 
 @dataclass
 class _Lines:
-    """One line for each step that ended, and under it one for each gate that it asked."""
+    """A line for each step that ended, and under it one for each gate that it asked; one for each place in line."""
 
     steps: int = 0
     told: set[str] = field(default_factory=set)
 
     def show(self, progress: Progress) -> None:
         self._steps(progress)
+        if progress.in_line and progress.in_line not in self.told:
+            err.print(Text(f"           waiting for a sandbox: {visible(progress.in_line)}"))
+            self.told.add(progress.in_line)
         self.told |= {entry.summary for entry in progress.timeline}
         for notice in progress.notices:
             if notice not in self.told:

@@ -6,15 +6,13 @@ from typing import Annotated
 from pydantic import Field
 
 from schemas.base import Shape
-from schemas.experiment import ExperimentRequest
+from schemas.experiment import MOST_CANDIDATES, ExperimentRequest
 from schemas.gates import GateReport
 from schemas.memory import GivenLesson
 from schemas.records import Event
 from schemas.secrets import IssueInput
-from schemas.steps import Committed
+from schemas.steps import Committed, SandboxLease
 from schemas.usage import Usage
-
-MOST_CANDIDATES = 16
 
 Number = Annotated[int, Field(ge=1, le=MOST_CANDIDATES)]
 
@@ -45,6 +43,8 @@ class CandidateOutcome(Shape):
     attempts: int
     code: Committed | None = None
     report: GateReport | None = None
+    sandbox: SandboxLease | None = None
+    """Where its code was tried last; None where it never was."""
     lessons: list[GivenLesson] = []
     usage: Usage | None = None
     problem: str = ""

@@ -20,8 +20,8 @@ SCHEMA_VERSION: Final = "2.0"
 INTERVALS = ("1m", "2m", "5m", "15m", "30m", "1h", "2h", "4h", "1d", "1wk", "1mo")
 """Bar lengths, shortest first."""
 
-_PERIOD = re.compile(r"^(max|ytd|[1-9][0-9]{0,3}(d|wk|mo|y))$")
-_SEMVER = re.compile(r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?$")
+_PERIOD = re.compile(r"max|ytd|[1-9][0-9]{0,3}(d|wk|mo|y)")
+_SEMVER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?")
 
 
 def _identifier(name: str) -> str:
@@ -37,13 +37,13 @@ def _identifier(name: str) -> str:
 
 
 def _version(text: str) -> str:
-    if not _SEMVER.match(text):
+    if not _SEMVER.fullmatch(text):
         raise ValueError(f"'{text}' is not a version; write three numbers, for example 1.0.0")
     return text
 
 
 def _period(text: str) -> str:
-    if not _PERIOD.match(text):
+    if not _PERIOD.fullmatch(text):
         raise ValueError(
             f"'{text}' is not a period; allowed are max, ytd, or a number with d, wk, mo or y (5y)"
         )
@@ -76,9 +76,10 @@ class DistanceKind(StrEnum):
     PRICE = "price"  # an absolute level
 
 
+_AMOUNT = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _DISTANCE = re.compile(
-    r"^\s*(?:(?P<percent>[\d.]+)\s*%|(?P<atr>[\d.]+)\s*(?:x|\*|times)?\s*ATR(?:\((?P<period>\d+)\))?"
-    r"|price\s+(?P<price>[\d.]+)|distance\s+(?P<distance>[\d.]+))\s*$",
+    rf"^\s*(?:(?P<percent>{_AMOUNT})\s*%|(?P<atr>{_AMOUNT})\s*(?:x|\*|times)?\s*ATR(?:\((?P<period>[0-9]+)\))?"
+    rf"|price\s+(?P<price>{_AMOUNT})|distance\s+(?P<distance>{_AMOUNT}))\s*$",
     re.IGNORECASE,
 )
 

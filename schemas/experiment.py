@@ -4,7 +4,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from schemas.base import Shape, UtcTime
 from schemas.budget import Budget
@@ -18,12 +18,28 @@ from schemas.sandbox import Limits, ProviderName
 from schemas.trading import Costs, Metrics
 from schemas.usage import Usage
 
-ExperimentId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+MOST_CANDIDATES = 16
+"""Of all engines together."""
+
+
+def _branch_part(text: str) -> str:
+    """Branches are named after it, and git has its own mind of dots."""
+    if ".." in text or text.endswith((".", ".lock")):
+        raise ValueError(
+            f"'{text}' can't be part of a branch's name: it holds '..', or ends in '.' or '.lock'"
+        )
+    return text
+
+
+ExperimentId = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"), AfterValidator(_branch_part)
+]
 
 
 class ApprovalPolicy(StrEnum):
-    AUTO = "auto"  # merges on `merge`, waits for a person otherwise
-    MANUAL = "manual"  # always waits
+    # What fails a gate is rolled back under each of them.
+    AUTO = "auto"  # merges on `merge`, waits for a person on `merge_with_adaptations`
+    MANUAL = "manual"  # waits on both
     DRY_RUN = "dry-run"  # judges, never merges
 
 
@@ -63,9 +79,9 @@ class ExperimentRequest(Shape):
     holdout: Holdout | None = None
     """What is sealed until then; None where nothing is held back."""
     engine: str = "offline"
-    engines: Annotated[list[str], Field(max_length=16)] = []
+    engines: Annotated[list[str], Field(max_length=MOST_CANDIDATES)] = []
     """Where several write side by side; `engine` is the first of them then."""
-    candidates: Annotated[int, Field(ge=1, le=16)] = 1
+    candidates: Annotated[int, Field(ge=1, le=MOST_CANDIDATES)] = 1
     """How many versions each engine writes side by side; the best one goes on."""
     fork: Fork | None = None
     """What is begun with instead of asking `engine`, which then only repairs."""
@@ -91,9 +107,9 @@ class ExperimentRequest(Shape):
 
     @model_validator(mode="after")
     def _writers_are_few(self) -> Self:
-        if len(self.writers) > 16:
+        if len(self.writers) > MOST_CANDIDATES:
             raise ValueError(
-                f"candidates: {len(self.writers)} in all; at most 16 can be written side by side"
+                f"candidates: {len(self.writers)} in all; at most {MOST_CANDIDATES} can be written side by side"
             )
         return self
 
@@ -243,7 +259,7 @@ class ExperimentResult(Shape):
     report: Digest | None = None
     """Artifact: the HTML report."""
     code: Digest | None = None
-    """Artifact: the code that was judged last."""
+    """Artifact: the latest code, which was judged unless the experiment ended before."""
     diff: Digest | None = None
     """Artifact: its diff against the library."""
     definition_digest: Digest | None = None

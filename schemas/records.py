@@ -27,9 +27,9 @@ class Event(Shape):
     status: ExperimentStatus | None = None
     """The state the experiment enters with this event; None leaves it."""
     data: dict[str, Any] = {}
-    """Small: hashes, refs, numbers. experiment_opened carries strategy, definition_sha256, data_sha256, data_name,
-    engine, approval, requested_by, whole_sha256 where bars are held back, and forked_from (a Fork) where the code was
-    on record already; code_generated and code_adopted carry commit, code, entrypoint and engine; gates_judged carries
+    """Small: hashes, refs, numbers. experiment_opened carries strategy, data_sha256, data_name, engine, approval,
+    requested_by, budget, whole_sha256 where bars are held back, and forked_from (a Fork) where the code was on record
+    already; code_generated and code_adopted carry commit, code, entrypoint and engine; gates_judged carries
     attempt, commit, gates and metrics; holdout_opened carries whole_sha256, first and bars, and is recorded before the
     opening; result_weighed carries holdout_gates and evidence; recommended carries verdict and reason; merged carries
     commit and tag; sandbox_* carry sandbox_id, provider, and reason, size_bytes, seconds, peak_memory_mb where known;

@@ -53,18 +53,9 @@ class Tried(Shape):
     """Those that it failed."""
 
 
-class FixInput(Shape):
-    experiment_id: str
-    definition: StrategyDefinition
-    data: Digest
-    engine: str
-    candidate: int = 0
-    """Its number where several are written side by side."""
-    branch: str
-    lease_seconds: float
-    budget: Budget = Budget()
-    access: IssueInput | None = None
-    """What may be read of the secrets; None where nothing is needed."""
+class FixInput(GenerateInput):
+    """The same of a repair, and what is to be repaired."""
+
     attempt: Annotated[int, Field(ge=1)]
     commit: Sha
     """What is to be repaired."""
@@ -74,8 +65,6 @@ class FixInput(Shape):
     """The failed gates in full."""
     earlier: list[Tried] = []
     """Oldest first, without what is to be repaired."""
-    recalled: Digest | None = None
-    """Artifact: a JSON list of `Lesson`."""
 
 
 class Committed(Shape):

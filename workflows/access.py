@@ -16,6 +16,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.timing import COMMIT, UNDO
     from workflows.undo import Undo
 
+KEY_NAMES = 2
+"""Most settings that a model's key is looked for in; each look counts as a read."""
+
 
 def access_of(request: ExperimentRequest, lease_seconds: float) -> IssueInput | None:
     """What the experiment's steps have to read; None where that is nothing: no model writes, no secret is asked for."""
@@ -28,7 +31,17 @@ def access_of(request: ExperimentRequest, lease_seconds: float) -> IssueInput | 
         engines=engines,
         sandbox=request.definition.secrets,
         lease_seconds=lease_seconds,
+        uses=_reads(request, len(engines)),
     )
+
+
+def _reads(request: ExperimentRequest, engines: int) -> int:
+    """As many as its steps make where each succeeds at once. It bounds what a stolen token is good for: a worker that
+    needs more has another issued."""
+    tries = len(request.writers) * (1 + request.max_fixes)
+    secrets = len(request.definition.secrets)
+    keys = KEY_NAMES * tries if engines else 0
+    return keys + secrets * (tries + 1)  # the holdout is one run more
 
 
 async def grant(order: IssueInput, journal: Journal, undo: Undo) -> None:

@@ -188,27 +188,29 @@ class Bench:
         The first time this run's own worker is asked, which saves a way over the server; then whichever is free.
         """
         place, since, queue = 0, workflow.now(), None
-        while True:
-            answer = await workflow.execute_activity_method(
-                Trying.lease_sandbox,
-                order,
-                task_queue=queue,
-                summary=f"round {order.round}",
-                **LEASE,
-            )
-            queue = line_queue(workflow.info().task_queue)
-            if isinstance(answer, SandboxLease):
-                self._journal.in_line = None
-                return answer
-            self._check()
-            if not place:
-                self._journal.emit("queued", place=answer.place, host=answer.host, most=answer.most)
-            if answer.place != place:
-                place, since = answer.place, workflow.now()
-            self._journal.in_line = _in_words(answer)
-            self._journal.show()
-            pause = line_pause(place, answer.most, workflow.now() - since)
-            await workflow.sleep(pause, summary=self._journal.in_line)
+        try:
+            while True:
+                answer = await workflow.execute_activity_method(
+                    Trying.lease_sandbox,
+                    order,
+                    task_queue=queue,
+                    summary=f"round {order.round}",
+                    **LEASE,
+                )
+                queue = line_queue(workflow.info().task_queue)
+                if isinstance(answer, SandboxLease):
+                    return answer
+                self._check()
+                if not place:
+                    self._journal.emit("queued", place=answer.place, host=answer.host, most=answer.most)
+                if answer.place != place:
+                    place, since = answer.place, workflow.now()
+                self._journal.in_line = _in_words(answer)
+                self._journal.show()
+                pause = line_pause(place, answer.most, workflow.now() - since)
+                await workflow.sleep(pause, summary=self._journal.in_line)
+        finally:
+            self._journal.in_line = None
 
     async def _destroy(self) -> None:
         """On the host that holds it; where that is lost, any worker releases what it can reach."""

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.bench import Bench
     from workflows.craft import Craft, kind_of
     from workflows.journal import Journal
-    from workflows.timing import LEASE_GRACE
+    from workflows.timing import lease_seconds
     from workflows.undo import Undo, uninterrupted
 
 NEWS = "hear_candidate"
@@ -40,13 +40,13 @@ class Candidate:
         self._journal = _CandidateJournal(request, order.number)
         self._undo = Undo()
         own = request.model_copy(update={"experiment_id": candidate_id(request.experiment_id, order.number)})
-        bench = Bench(own, self._journal, self._undo, _never, self._lease_seconds, self._access)
+        bench = Bench(own, self._journal, self._undo, _check, self._lease_seconds, self._access)
         self._craft = Craft(
             request,
             self._journal,
             bench,
             _undone_by_experiment,
-            _never,
+            _check,
             self._lease_seconds,
             self._access,
             order.number,
@@ -75,6 +75,7 @@ class Candidate:
             attempts=self._journal.attempt,
             code=self._craft.code,
             report=self._craft.report,
+            sandbox=self._craft.sandbox,
             lessons=self._journal.lessons,
             usage=self._journal.usage,
             problem=f"{error.cause or error}" if isinstance(error, FailureError) else "",
@@ -86,7 +87,7 @@ class Candidate:
         self._journal.budget = budget
 
     def _lease_seconds(self) -> float:
-        return (self._deadline - workflow.now() + LEASE_GRACE).total_seconds()
+        return lease_seconds(self._deadline - workflow.now())
 
     def _access(self) -> IssueInput | None:
         """The experiment's, for as long as is left."""
@@ -98,8 +99,10 @@ def _undone_by_experiment(_: str) -> None:
     """The experiment deletes the branches, which it may still need."""
 
 
-def _never() -> None:
-    """A candidate is stopped by its experiment's cancel alone, which arrives by itself."""
+def _check() -> None:
+    """A cancelled step may have ended well all the same, and no second cancel comes: the candidate stops here."""
+    if workflow.cancellation_reason() is not None:
+        raise asyncio.CancelledError
 
 
 class _CandidateJournal(Journal):

@@ -58,6 +58,8 @@ class Contest:
         self._time_left = time_left
         self._access = access
         self._working: list[ChildWorkflowHandle[Candidate, CandidateOutcome]] = []
+        self._beginning = 0
+        """Candidates that have their orders and aren't at work yet."""
         self._tries: dict[tuple[int, int], int] = {}
         """Number of a candidate and of its attempt: the attempt as the experiment counts them."""
 
@@ -84,7 +86,8 @@ class Contest:
             self._choose(best, best.code, best.report, len(outcomes))
 
     async def change_budget(self, budget: Budget) -> None:
-        """Tell it to the candidates that are at work."""
+        """Tell it to the candidates that are at work, or are about to be."""
+        await workflow.wait_condition(lambda: not self._beginning)
         for candidate in self._working:
             if not candidate.done():
                 try:
@@ -112,13 +115,7 @@ class Contest:
             request=alone, number=number, time_left=self._time_left(), access=self._access()
         )
         try:
-            candidate = await workflow.start_child_workflow(
-                Candidate.run,
-                order,
-                id=candidate_id(request.experiment_id, number),
-                parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-                static_summary=f"{engine}: candidate {number} of {len(request.writers)}",
-            )
+            candidate = await self._begun(order)
             self._working.append(candidate)
             outcome = await candidate
         except ChildWorkflowError as error:
@@ -131,10 +128,23 @@ class Contest:
             self._journal.notice(f"candidate {number} ({engine}) ended early: {outcome.problem}")
         return outcome
 
+    async def _begun(self, order: CandidateOrder) -> ChildWorkflowHandle[Candidate, CandidateOutcome]:
+        self._beginning += 1
+        try:
+            return await workflow.start_child_workflow(
+                Candidate.run,
+                order,
+                id=candidate_id(order.request.experiment_id, order.number),
+                parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+                static_summary=f"{order.request.engine}: candidate {order.number} of {len(self._request.writers)}",
+            )
+        finally:
+            self._beginning -= 1
+
     def _choose(self, best: CandidateOutcome, code: Committed, report: GateReport, many: int) -> None:
         journal = self._journal
         report = report.model_copy(update={"attempt": self._number(best.number, report.attempt)})
-        self._craft.code, self._craft.report = code, report
+        self._craft.code, self._craft.report, self._craft.sandbox = code, report, best.sandbox
         journal.lessons = best.lessons
         journal.gates, journal.commit, journal.judged = report.gates, code.commit, report.commit
         passed = "passed its gates" if report.passed else "failed least"

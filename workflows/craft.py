@@ -1,6 +1,7 @@
 """Code, until it passes its gates or nothing more can be done: written, validated, tried out, repaired."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
@@ -11,7 +12,15 @@ with workflow.unsafe.imports_passed_through():
     from schemas.experiment import ExperimentRequest, Fork, Step
     from schemas.gates import Gate, GateReport, GateResult, Outcome
     from schemas.secrets import IssueInput
-    from schemas.steps import AdoptInput, Committed, FixInput, GenerateInput, Tried, ValidateInput
+    from schemas.steps import (
+        AdoptInput,
+        Committed,
+        FixInput,
+        GenerateInput,
+        SandboxLease,
+        Tried,
+        ValidateInput,
+    )
     from schemas.usage import Usage
     from workflows.bench import Bench
     from workflows.journal import Journal
@@ -20,8 +29,9 @@ with workflow.unsafe.imports_passed_through():
 
 
 class Craft:
-    """`code` and `report` are the latest, whatever stopped it. `undo_branch` is told of a branch before it is made;
-    `check` is asked after every step whether the run is to stop."""
+    """`code` and `report` are the latest, whatever stopped it; `sandbox` is where the latest was tried that was.
+    `undo_branch` is told of a branch before it is made; `check` is asked after every step whether the run is to stop.
+    """
 
     def __init__(
         self,
@@ -49,6 +59,7 @@ class Craft:
         self._lessons = Lessons(request, journal, source=bench.owner)
         self.code: Committed | None = None
         self.report: GateReport | None = None
+        self.sandbox: SandboxLease | None = None
         self._reports: list[GateReport] = []
         """Of every attempt, in their order."""
 
@@ -58,9 +69,13 @@ class Craft:
         except ActivityError as error:
             self._journal.add_usage(paid_in(error))
             if not is_cancelled_exception(error):
-                await self._lessons.learn(self._reports)
+                await self._learn()
             raise
-        await self._lessons.learn(self._reports)
+        await self._learn()
+
+    async def _learn(self) -> None:
+        if self.code:
+            await self._lessons.learn(self._reports, self.code.definition_digest)
 
     async def _until_nothing_is_left(self) -> None:
         await self._generate()
@@ -99,22 +114,27 @@ class Craft:
             )
 
     async def _generated(self, branch: str) -> Committed:
-        order = GenerateInput(
-            experiment_id=self._id,
-            definition=self._request.definition,
-            data=self._request.data.digest,
-            engine=self._request.engine,
-            candidate=self._candidate,
-            branch=branch,
-            lease_seconds=self._lease_seconds(),
-            budget=self._journal.budget,
-            access=self._access(),
-            recalled=await self._lessons.recall(0),
-        )
-        self._check()
+        order = GenerateInput(**await self._order(branch, 0))
         return await workflow.execute_activity_method(
             Authoring.generate_code, order, summary=f"{order.engine} writes {branch}", **ENGINE
         )
+
+    async def _order(self, branch: str, attempt: int, failures: Sequence[GateResult] = ()) -> dict[str, Any]:
+        """What an engine is told whenever it writes; the memory is asked first, which may take its time."""
+        recalled = await self._lessons.recall(attempt, failures)
+        self._check()
+        return {
+            "experiment_id": self._id,
+            "definition": self._request.definition,
+            "data": self._request.data.digest,
+            "engine": self._request.engine,
+            "candidate": self._candidate,
+            "branch": branch,
+            "lease_seconds": self._lease_seconds(),
+            "budget": self._journal.budget,
+            "access": self._access(),
+            "recalled": recalled,
+        }
 
     async def _adopted(self, fork: Fork, branch: str) -> Committed:
         """No lesson is recalled either: nothing is written that could heed it."""
@@ -165,6 +185,7 @@ class Craft:
         if self._valid.outcome is Outcome.PASSED:
             with self._journal.step(Step.TRY_OUT):
                 self.report = await self._bench.try_out(self.written, self._valid)
+                self.sandbox = self._bench.lease
                 self._journal.summarise(_tally(self.report))
         else:
             later = [gate for gate in Gate if gate is not Gate.VALID]
@@ -196,15 +217,7 @@ class Craft:
         self._undo_branch(branch)
         with self._journal.step(Step.FIX):
             order = FixInput(
-                experiment_id=self._id,
-                definition=self._request.definition,
-                data=self._request.data.digest,
-                engine=self._request.engine,
-                candidate=self._candidate,
-                branch=branch,
-                lease_seconds=self._lease_seconds(),
-                budget=self._journal.budget,
-                access=self._access(),
+                **await self._order(branch, self._journal.attempt, self.report.failed),
                 attempt=self._journal.attempt,
                 commit=self.report.commit,
                 entrypoint=self.written.entrypoint,
@@ -214,9 +227,7 @@ class Craft:
                     Tried(attempt=tried.attempt, commit=tried.commit, gates=tried.failed)
                     for tried in self._reports[:-1]
                 ],
-                recalled=await self._lessons.recall(self._journal.attempt, self.report.failed),
             )
-            self._check()
             fix = await workflow.execute_activity_method(
                 Authoring.fix_code, order, summary=f"repair attempt {order.attempt}", **ENGINE
             )

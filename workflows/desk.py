@@ -33,13 +33,13 @@ class Desk:
             return f"{name} is being merged; nothing was changed"
         if self.decision:
             return f"{name} was decided already ({self.decision.action} by {self.decision.by}); nothing was changed"
-        if decision.action is DecisionAction.CANCEL:
-            return None
-        if status is not ExperimentStatus.WAITING:
+        waits = status is ExperimentStatus.WAITING
+        if not waits and decision.action is not DecisionAction.CANCEL:
             return f"{name} is not waiting for a decision (it is at step {self.journal.here}); nothing was changed"
         judged = self.journal.judged or ""
         if decision.commit and not judged.startswith(decision.commit):
-            return f"commit {decision.commit} was not judged; what waits for a decision is {judged}"
+            last = "what waits for a decision is" if waits else "what was judged last is"
+            return f"commit {decision.commit} was not judged; {last} {judged or 'nothing'}"
         return None
 
     def accept(self, decision: Decision) -> DecisionReceipt:

@@ -44,7 +44,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import EMPTY
     from workflows.papers import Papers
     from workflows.scales import weigh
-    from workflows.timing import COMMIT, LEASE_GRACE, UNDO
+    from workflows.timing import COMMIT, UNDO, lease_seconds
     from workflows.undo import Undo, uninterrupted
 
 
@@ -203,7 +203,7 @@ class StrategyExperiment:
                 definition_digest=self._craft.written.definition_digest,
                 data=self._request.data.digest,
                 engine=self._craft.written.engine,
-                image=self._bench.lease.image if self._bench.lease else "unknown",
+                image=self._craft.sandbox.image if self._craft.sandbox else "unknown",
                 forked_from=self._request.fork.experiment_id if self._request.fork else "",
                 metrics=report.metrics,
             )
@@ -294,7 +294,7 @@ class StrategyExperiment:
         self._undo.register(f"branch {branch}", delete)
 
     async def _write_report(self) -> None:
-        await self._papers.write(self._craft.code, self._craft.report, self._merged, self._bench.lease)
+        await self._papers.write(self._craft.code, self._craft.report, self._merged, self._craft.sandbox)
 
     def _access(self) -> IssueInput | None:
         return access_of(self._request, self._lease_seconds())
@@ -303,7 +303,7 @@ class StrategyExperiment:
         return self._deadline - workflow.now()
 
     def _lease_seconds(self) -> float:
-        return (self._time_left() + LEASE_GRACE).total_seconds()
+        return lease_seconds(self._time_left())
 
     # -- messages
 

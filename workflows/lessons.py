@@ -60,8 +60,9 @@ class Lessons:
             )
         return found.artifact
 
-    async def learn(self, reports: Sequence[GateReport]) -> None:
-        """Tell what was lived through: `reports` are of all attempts, in their order."""
+    async def learn(self, reports: Sequence[GateReport], definition: Digest) -> None:
+        """Tell what was lived through: `reports` are of all attempts, in their order; `definition` is the artifact that
+        their code was written for."""
         if self._request.engine in NOTHING_TO_LEARN or not reports:
             return
         uses = self._uses(reports)
@@ -73,6 +74,7 @@ class Lessons:
         order = LearnInput(
             experiment_id=self._source,
             definition=self._request.definition,
+            definition_digest=definition,
             engine=self._request.engine,
             lived=[
                 Lived(

@@ -53,12 +53,13 @@ class Sweep:
             hosts=[*answers],
             silent_hosts=[host for host in seen.hosts if host not in answers],
             more=seen.more + sum(look.more for look in answers.values()),
-            problems=seen.problems,
+            problems=[*seen.problems, *(problem for look in answers.values() for problem in look.problems)],
         )
         everything = [*seen.found, *(holding for look in answers.values() for holding in look.found)]
         return list({(one.kind, one.name, one.host): one for one in everything}.values())
 
     async def _look_at(self, host: str, request: SweepRequest) -> Holdings | None:
+        """None where nobody took the question up."""
         try:
             return await workflow.execute_activity_method(
                 Sweeping.list_sandboxes,
@@ -69,9 +70,9 @@ class Sweep:
                 **SWEEP,
             )
         except ActivityError as error:
-            if not _is_silent(error):
-                self._tell(problems=[*self._report.problems, f"{host} was not looked at: {error.cause}"])
-            return None
+            if _is_silent(error):
+                return None
+            return Holdings(found=[], problems=[f"{host} was not looked at: {error.cause}"])
 
     async def _judge(self, found: list[Holding]) -> list[Orphan]:
         ids = sorted({holding.experiment_id for holding in found})
@@ -110,9 +111,11 @@ class Sweep:
                     )
                 )
             except ActivityError as error:
-                if not _is_silent(error):
-                    raise
-                self._tell(silent_hosts=[*self._report.silent_hosts, host])
+                if _is_silent(error):
+                    self._tell(silent_hosts=[*self._report.silent_hosts, host])
+                else:  # its own trouble: the rest goes all the same, and its leases stay for the next sweep
+                    problem = f"the sandboxes of {host} were not removed: {error.cause}"
+                    self._tell(problems=[*self._report.problems, problem])
         silent = self._report.silent_hosts
         rest += [one for one in orphans if one.holding.kind == SANDBOX and one.holding.host in silent]
         if rest:

@@ -25,6 +25,12 @@ class Options(Patience, total=False):
 LEASE_GRACE = timedelta(minutes=15)
 """How long after its experiment's deadline a leased resource may be swept."""
 
+
+def lease_seconds(left: timedelta) -> float:
+    """How long what is leased now may live; `left` is below 0 where no worker served until after the deadline."""
+    return (max(left, timedelta()) + LEASE_GRACE).total_seconds()
+
+
 HOST_PICKUP = timedelta(seconds=30)
 """How long a sandbox's own host may leave a step lying before the host is given up."""
 

@@ -10,20 +10,16 @@ from temporalio.exceptions import FailureError
 Action = Callable[[], Awaitable[None]]
 
 
-async def uninterrupted(task: "asyncio.Task[Any]") -> bool:
-    """Wait until the task has ended, however often the waiting is cancelled; say whether it was.
+async def uninterrupted(task: "asyncio.Task[Any]") -> None:
+    """Wait until the task has ended, however often the waiting is cancelled.
 
-    The task's own result or exception stays in it.
+    The task's own result or failure stays in it; what is no failure of a step, but a mistake in this code, is raised.
     """
-    cancelled = False
     while not task.done():
         try:
             await asyncio.shield(task)
-        except asyncio.CancelledError:
-            cancelled = cancelled or not task.cancelled()
-        except FailureError:
-            break
-    return cancelled
+        except (asyncio.CancelledError, FailureError):
+            continue
 
 
 class Undo:
@@ -40,10 +36,10 @@ class Undo:
     def register(self, name: str, action: Action) -> None:
         self._actions[name] = action
 
-    async def run(self, only: str = "") -> bool:
-        """Run all undos, or those whose name begins with `only`; say whether a cancel arrived meanwhile."""
+    async def run(self, only: str = "") -> None:
+        """Run all undos, or those whose name begins with `only`; a cancel that arrives meanwhile changes nothing."""
         names = [name for name in reversed(self._actions) if name.startswith(only)]
-        return await uninterrupted(asyncio.create_task(self._run(names)))
+        await uninterrupted(asyncio.create_task(self._run(names)))
 
     async def _run(self, names: list[str]) -> None:
         for name in names:

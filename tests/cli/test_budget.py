@@ -127,6 +127,26 @@ def test_the_budget_that_it_was_opened_with(command: Command, records: Records) 
     assert cells(command("budget", "exp-1").stdout, "tokens") == ["5,000", "0", "0", "5,000"]
 
 
+def test_show_and_status_tell_what_is_spent_reserved_and_left(command: Command, records: Records) -> None:
+    tell(records, 0, "experiment_opened", ExperimentStatus.RUNNING, budget={"usd": 2.0})
+    spend(0.25, 1)
+    spend(0.5, 2, settled=False)
+    tell(records, 1, "cancelled", ExperimentStatus.CANCELLED)
+    tell(records, 2, "experiment_closed")
+    for verb in ("show", "status"):
+        told = command(verb, "exp-1")
+        assert told.code == 0, told.said
+        assert "models          $0.25 of $2.00 spent, $0.50 reserved, $1.25 left" in told.stdout
+        found = command(verb, "exp-1", "--json").json["budget"]
+        assert (found["spent"]["usd"], found["reserved"]["usd"], found["left"]["usd"]) == (0.25, 0.5, 1.25)
+
+
+def test_where_no_model_was_asked_show_says_nothing_of_it(command: Command, records: Records) -> None:
+    tell(records, 0, "experiment_opened", ExperimentStatus.RUNNING, budget={})
+    assert "models" not in command("show", "exp-1").stdout
+    assert command("show", "exp-1", "--json").json["budget"] is None
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [

@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from services.doctor import State
+from services.doctor import State, _shown
+from services.sandboxes import SandboxUnavailable
+from services.sandboxes.bubblewrap import BubblewrapProvider
+from services.sandboxes.cgroups import Groups
+from services.sandboxes.refusals import explain
 from tests.cli.conftest import Command
+from tests.services.sandboxes.conftest import checked
 
 
 def _checks(told: dict[str, object]) -> dict[str, dict[str, str]]:
@@ -53,6 +58,44 @@ def test_no_sandbox_is_no_experiment(command: Command, monkeypatch: pytest.Monke
     assert "install and start Docker" in _checks(told.json)["sandbox docker"]["found"]
 
 
+def test_a_host_that_forbids_user_namespaces_is_told_so(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Ubuntu 24.04; that bubblewrap is refused there is seen in test_sandbox_bubblewrap."""
+    (tmp_path / "kernel").mkdir()
+    (tmp_path / "kernel" / "apparmor_restrict_unprivileged_userns").write_text("1\n")
+
+    def refused(provider: BubblewrapProvider) -> None:
+        said = "bwrap: setting up uid map: Permission denied"
+        raise SandboxUnavailable(explain(said, root=False, system=tmp_path))
+
+    monkeypatch.setattr(BubblewrapProvider, "check", refused)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+    told = command("doctor", "--json")
+    assert told.code == 1
+    found = _checks(told.json)["sandbox bubblewrap"]
+    assert found["state"] == "broken"
+    assert "AppArmor forbids user namespaces" in found["found"]
+    assert "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0" in found["found"]
+    assert "no experiment can run" in command("doctor").stdout
+
+
+def test_what_is_weaker_without_cgroups_is_said(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked(BubblewrapProvider(tmp_path / "probe"))
+    monkeypatch.setattr(Groups, "find", classmethod(lambda cls: cls()))
+    found = _checks(command("doctor", "--json").json)["sandbox bubblewrap"]
+    assert found["state"] == "weak"
+    for told in (
+        "memory is bounded for each process and not for the sandbox",
+        "processes are bounded by RLIMIT_NPROC alone",
+        "the share of CPU is not bounded",
+    ):
+        assert told in found["found"]
+    assert "RLIMIT_NPROC alone" in command("doctor").stdout
+
+
 def test_a_home_that_cannot_be_one(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("GENESIS_HOME", str(tmp_path / "file"))
@@ -72,6 +115,41 @@ def test_records_and_a_library_that_are_damaged(command: Command, home: Path) ->
     assert checks["records"]["state"] == "broken"
     assert "holds something else" in checks["records"]["found"]
     assert checks["library"]["state"] == "broken"
+
+
+def test_an_at_sign_in_a_path_is_no_remote(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "ada@example.org" / "home"
+    monkeypatch.setenv("GENESIS_HOME", str(home))
+    for state in ("made on first use", "0 merged strategies"):
+        checks = _checks(command("doctor", "--json").json)
+        assert checks["library"]["state"] == "works"
+        assert state in checks["library"]["found"]
+        assert command("library", "list").code == 0
+        assert command("list").code == 0
+    assert str(home / "records.db") in checks["records"]["found"]
+
+
+def test_an_empty_folder_as_library_stays_empty(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENESIS_LIBRARY", str(tmp_path))
+    assert "made on first use" in _checks(command("doctor", "--json").json)["library"]["found"]
+    assert not (tmp_path / "HEAD").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ada:sec/ret@host/genesis", "postgresql://…@host/genesis"),
+        ("http://qdrant:6333", "http://qdrant:6333"),
+        ("sqlite:////home/ada@host/records.db", "sqlite:////home/ada@host/records.db"),
+        ("/home/ada@host/memory", "/home/ada@host/memory"),
+    ],
+)
+def test_no_password_is_shown(url: str, shown: str) -> None:
+    assert _shown(url) == shown
 
 
 def test_without_git(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from services.library import Library
@@ -26,6 +28,7 @@ def test_an_experiment_ends_merged(story: Story) -> None:
 
 def test_manual_approval_waits_with_exit_3_and_says_how_to_go_on(story: Story) -> None:
     assert story.waiting.code == 3, story.waiting.said
+    assert re.fullmatch(r"second: http://\S+/workflows/second", story.waiting.stderr.splitlines()[0])
     assert "waiting for a decision" in story.waiting.stdout
     assert re.search(r"python starter.py approve second --commit [0-9a-f]{12}", story.waiting.stdout)
     assert "python starter.py reject second" in story.waiting.stdout
@@ -38,6 +41,16 @@ def test_another_process_approves_what_was_judged_and_nothing_else(story: Story)
     assert "tagged strategies/RSI_Reversal/v2" in story.approved.stdout
     assert story.late.code == 2
     assert "has ended (merged)" in story.late.json["error"]
+
+
+def test_the_end_tells_a_person_what_came_of_it_and_what_is_next(story: Story, look: Command) -> None:
+    said = story.approved.stdout
+    assert re.search(r"^merge: all 9 gates passed: \d+ trades, return ", said, re.MULTILINE)
+    assert re.search(r"^max drawdown % +-\d+\.\d\d ", said, re.MULTILINE)
+    assert f"merged as {look('show', 'second', '--json').json['merged_commit']}, tagged" in said
+    assert f"report: {story.home / 'reports' / 'second.html'}\n" in said
+    for command in ("show second", "trades second", "library versions RSI_Reversal"):
+        assert f"python starter.py {command}\n" in said
 
 
 def test_list_and_jobs(look: Command) -> None:
@@ -71,9 +84,8 @@ def test_diff_is_the_merged_code(look: Command) -> None:
 def test_trades_say_when_where_why_and_what_they_brought(look: Command, story: Story) -> None:
     trades = look("trades", "first", "--json").json["trades"]
     assert len(trades) == story.merged.json["metrics"]["trades"]
-    assert {"entry_time", "entry_bar", "entry_price", "size", "side", "entry_rule", "profit"} <= set(
-        trades[0]
-    )
+    ends = {f"{end}_{what}" for end in ("entry", "exit") for what in ("time", "bar", "price", "rule")}
+    assert ends | {"size", "side", "profit"} <= set(trades[0])
     assert trades[0]["entry_rule"].startswith("entry_rules[0]")
     lines = look("trades", "first").stdout.splitlines()
     assert len(lines) == len(trades) + 1, "one line a trade, however wide"
@@ -125,6 +137,35 @@ def test_reject_rolls_back(story: Story) -> None:
     assert rejected.json["status"] == "rolled_back"
     assert "too few trades" in rejected.json["reason"]
     assert Library(story.home / "library.git").branches() == []
+
+
+def test_of_two_that_change_one_strategy_the_second_conflicts_and_changes_nothing(
+    story: Story, tmp_path: Path
+) -> None:
+    """Both on a CSV file of one's own, from YAML; both approved by a person who didn't see the other's merge."""
+    rng = np.random.default_rng(7)
+    closes = 100 * np.exp(np.cumsum(rng.normal(0, 0.02, 400)))
+    bars = pd.DataFrame({" open ": closes, "HIGH": closes * 1.01, "Low": closes * 0.99, "Close": closes})
+    bars.index = pd.date_range("2020-01-01", periods=len(bars), freq="D")
+    bars.to_csv(tmp_path / "own.csv", index_label="date")
+    for period in (5, 9):
+        definition = tmp_path / f"{period}.yaml"
+        definition.write_text(
+            f"name: Twice\nsymbol: OWN\nentry_rules: [Close > SMA({period})]\n"
+            f"exit_rules: [Close < SMA({period})]\n"
+        )
+        asked = ("--definition", definition, "--data", tmp_path / "own.csv", "--approval", "manual")
+        waiting = story.starter(*asked, "--id", f"twice-{period}")
+        assert waiting.code == 3, waiting.said
+    merged = story.starter("approve", "twice-5", "--json")
+    assert merged.json["tag"] == "strategies/Twice/v1", merged.said
+    refused = story.starter("approve", "twice-9", "--json")
+    assert refused.code == 1, refused.said
+    assert refused.json["status"] == "rolled_back"
+    assert "the library has moved: strategies/Twice/definition.json, " in refused.json["reason"]
+    library = Library(story.home / "library.git")
+    assert [version.experiment_id for version in library.versions("Twice")] == ["twice-5"]
+    assert library.branches() == []
 
 
 def test_cancel_of_what_nobody_has_taken_up_yet(story: Story) -> None:

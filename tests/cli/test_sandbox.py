@@ -1,14 +1,21 @@
 """sandbox run, list and cleanup, in real sandboxes."""
 
 import json
+import os
 from pathlib import Path
 
+import docker
 import pytest
 
+from services.records import Records
 from services.sandboxes import SandboxUnavailable
 from services.sandboxes.bubblewrap import BubblewrapProvider
+from services.sandboxes.docker import DockerProvider
+from services.settings import Settings
 from tests.cli.conftest import Command, Story
-from tests.cli.door import ROOT
+from tests.cli.door import ROOT, starter, worker
+from tests.services.sandboxes.conftest import checked
+from tests.support.temporal import Place
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +89,30 @@ def test_a_provider_that_cannot_work_says_why(
     told = command("sandbox", "run", script, "--provider", "docker", "--json")
     assert told.code == 1
     assert "no Docker daemon answers" in told.json["error"]
+
+
+@pytest.mark.docker
+@pytest.mark.server
+def test_a_whole_experiment_in_docker(temporal: Place, tmp_path: Path) -> None:
+    """To its merge, the holdout in a second container; costs by option; and no container is left."""
+    checked(DockerProvider())
+    home, name = tmp_path / "home", f"docker-{os.getpid()}"
+    where = {**temporal.environment, "GENESIS_TASK_QUEUE": name}  # nothing in stock: containers bear its name
+    charged = ("--commission", 0.001, "--spread", 0.0005, "--slippage", 0.0002)
+    with worker(home, **where, GENESIS_SANDBOX_PROVIDERS='["docker"]'):
+        done = starter(home, "--strategy", "RSI_Reversal", "--id", name, *charged, "--json", **where)
+        leased = docker.from_env().api.containers(
+            all=True, filters={"label": f"genesis.label.genesis.experiment={name}"}
+        )
+    assert done.code == 0, done.said
+    found = done.json
+    assert (found["status"], found["holdout"]["bars"]) == ("merged", 429)
+    assert {gate["outcome"] for gate in found["gates"] + found["holdout"]["gates"]} == {"passed"}
+    assert found["stressed"]["return_pct"] < found["metrics"]["return_pct"]
+    records = Records(Settings(home=home).records_url)
+    assert {row.provider for row in records.sandboxes(name)} == {"docker"}
+    assert records.leases(open_only=True) == []
+    assert leased == []
 
 
 def test_what_a_failed_try_out_left_can_be_unpacked(story: Story, look: Command, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_person_at_the_terminal_looks_and_approves(story: Story, temporal: Pla
         **temporal.environment,
         GENESIS_TASK_QUEUE=f"cli-terminal-{os.getpid()}",
     )
-    terminal.until(r"merge it\?")
+    terminal.until(r"✓ conforms(?s:.*)strategy\.py(?s:.*)report: (?s:.*)merge it\?")
     terminal.type("perhaps")
     terminal.until(r"is no answer(?s:.*)merge it\?")
     terminal.type("diff")

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import re
 import secrets
 import subprocess
 import threading
@@ -30,6 +31,7 @@ from schemas.experiment import (
 from services.engines.providers import OWN_SERVER_KEY
 from services.secrets.file import FileStore
 from services.temporal.server import embedded_server
+from tests.durability.test_holdout import SEALED
 from tests.services.engines.code import fixed, generated
 from tests.support.canary import Canary, Sighting, children, new_marker
 from tests.support.openai_server import Handler, Reply, Script, fails, openai_server, raw, says
@@ -41,6 +43,7 @@ from workflows.experiment import StrategyExperiment
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
 RIGHT, ENTRYPOINT = right_code()
+DAYS = re.compile(rb"20(0\d|10)-\d\d-\d\d")
 CANCEL = Decision(action=DecisionAction.CANCEL, by="tester", comment="enough")
 
 LOUD = """
@@ -161,6 +164,7 @@ class Ground:
         self.environment = {
             "GENESIS_MODEL_URL": model.url,
             "GENESIS_SANDBOX_SECRETS": '["DATA_KEY"]',
+            "GENESIS_MEMORY": "true",
         }
         (here.home / "script.json").write_text(script(RAISING, EXITING, TAGGED))
 
@@ -212,6 +216,7 @@ async def ground(tmp_path: Path) -> AsyncIterator[Ground]:
                 yield Ground(tmp_path, here, model)
             finally:
                 here.end_workers()
+                (here.home / "memory" / "keeper.sock").unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -252,6 +257,9 @@ async def test_secrets_are_found_nowhere(ground: Ground) -> None:
                 assert isinstance(result, ExperimentResult), result
                 assert result.status is ExperimentStatus.MERGED, result.reason
         assert len(deaths) == 2
+        asked = json.dumps(ground.model.requests).encode()
+        assert DAYS.search(asked), "the gates' findings name days"
+        assert not SEALED.search(asked)
         await here.serving("lawless", "hold:after:try_out@cancelled", **ground.environment)
         cancelled = await here.start(ground.request("cancelled"))
         await here.held("try_out@cancelled")
@@ -284,7 +292,10 @@ async def test_secrets_are_found_nowhere(ground: Ground) -> None:
         assert [str(one) for one in await ground.left(canary)] == []
     # They were there to be seen: what stands in their place does.
     sung = [one.where for one in await ground.left(Canary("[secret DATA_KEY]"))]
-    for place in ("/artifacts/", "> tar loot/", "/reports/", "the history of raising", "questions to models"):
+    for place in (
+        *("/artifacts/", "> tar loot/", "/reports/", "/memory/"),
+        *("the history of raising", "questions to models"),
+    ):
         assert any(place in where for where in sung), f"no secret came as far as {place}"
     answered = [one.where for one in await ground.left(Canary("[secret GENESIS_MODEL_KEY]"))]
     for place in ("/artifacts/", "git objects of library.git", "the history of refusing"):

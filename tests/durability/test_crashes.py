@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
+from activities.accounting import Accounting
+from activities.authoring import Authoring
+from activities.guarding import Guarding
+from activities.merging import Merging
+from activities.recording import Recording
+from activities.remembering import Remembering
+from activities.trying import Trying
+from activities.weighing import Weighing
 from schemas.experiment import ExperimentStatus
+from tests.durability.test_model_crashes import KILLED
 from tests.support.scripts import wrong_then_right
 from tests.support.site import Site
 
@@ -30,6 +39,19 @@ STEPS = [
     "write_report",
     "export_history",
 ]
+
+
+def test_no_step_is_left_out() -> None:
+    """Of those that belong to an experiment; the sweep has its own tests."""
+    killed = {*STEPS, *KILLED, "recall_lessons", "learn_lessons", "adopt_code"}
+    rooms = [Authoring, Trying, Weighing, Remembering, Guarding, Accounting, Merging, Recording]
+    steps = {
+        name
+        for room in rooms
+        for name, made in vars(room).items()
+        if hasattr(made, "__temporal_activity_definition")
+    }
+    assert steps == killed
 
 
 async def test_a_worker_killed_before_inside_and_after_every_step(

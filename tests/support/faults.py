@@ -124,11 +124,7 @@ class _Inbound(ActivityInboundInterceptor):
             finally:
                 sys.setprofile(None)
             if faults.wants("twice", "all", "*"):
-                again = function(*args)
-                assert _facts(again) == _facts(
-                    result
-                ), f"{name} gave {again} the second time, {result} the first"
-                result = again
+                result = _same(name, result, function(*args))
             faults.after(name)
             return result
 
@@ -147,7 +143,7 @@ class _Inbound(ActivityInboundInterceptor):
             finally:
                 sys.setprofile(None)
             if faults.wants("twice", "all", "*"):
-                result = await function(*args)
+                result = _same(name, result, await function(*args))
             faults.after(name)
             return result
 
@@ -177,6 +173,11 @@ _PASSING = {
     *("seconds", "existed", "peak_memory_mb", "new", "known", "report", "history", "status"),
     *("expires", "revoked", "reservations"),
 }
+
+
+def _same(name: str, first: Any, second: Any) -> Any:
+    assert _facts(second) == _facts(first), f"{name} gave {second} the second time, {first} the first"
+    return second
 
 
 def _facts(result: Any) -> Any:

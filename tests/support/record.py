@@ -11,15 +11,19 @@ import os
 import signal
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from temporalio.client import WorkflowFailureError
 
+from schemas.budget import Budget
 from schemas.definition import Thresholds
 from schemas.experiment import ApprovalPolicy, Decision, DecisionAction, ForkStep
 from services.artifacts import Artifacts
 from services.forks import Origin
 from services.temporal.server import embedded_server
+from tests.support.model import ANSWERS, ENGINE, model_at
 from tests.support.scripts import invalid_code, right_code, script, wrong_code
 from tests.support.site import ROOT, Handle, Site, site
 from tests.support.temporal import Place
@@ -32,20 +36,29 @@ def word(action: DecisionAction) -> Decision:
     return Decision(action=action, by="recorder", comment="recorded")
 
 
-async def scenarios(here: Site) -> dict[str, Handle]:
+async def scenarios(here: Site, environment: dict[str, str]) -> dict[str, Handle]:
+    """Every ending, and what is told apart on the way to one."""
     (here.home / "script.json").write_text(script(invalid_code(), wrong_code(), right_code()[0]))
     here.plan("fail:before:merge_strategy@failed-merge", "kill:inside:try_out@merged-lost-sandbox")
-    worker = await here.serving()
+    worker = await here.serving(**environment)
 
-    async def start(name: str, **more: object) -> Handle:
+    async def start(name: str, **more: Any) -> Handle:
         return await here.start(here.request(name, **more))
 
+    other = here.request("approved-too-late", approval=MANUAL)
+    told = other.definition.model_copy(update={"description": "Not what the others merge."})
+    late = await here.start(other.model_copy(update={"definition": told}))
+    await here.until_status(late, "waiting")
     handles = {
+        "approved-too-late": late,
         "merged-auto": await start("merged-auto", holdout=0.2),
         "merged-long-short": await start("merged-long-short", strategy="EMA_Long_Short"),
         "fixed-twice": await start("fixed-twice", engine="scripted"),
         "rolled_back-no-fix-left": await start("rolled_back-no-fix-left", engine="scripted", max_fixes=1),
         "failed-merge": await start("failed-merge"),
+        "model": await start("model", engine=ENGINE, budget=Budget(calls=4, tokens=200_000)),
+        "contest": await start("contest", engine=ENGINE, engines=[ENGINE, "scripted"], max_fixes=2),
+        "past-its-deadline": await start("past-its-deadline", approval=MANUAL, timeout=timedelta(seconds=20)),
     }
     waiting = {
         "approved-manually": DecisionAction.APPROVE,
@@ -65,6 +78,8 @@ async def scenarios(here: Site) -> dict[str, Handle]:
     handles["cancelled-by-temporal"] = await start("cancelled-by-temporal", approval=MANUAL)
     await here.until_status(handles["cancelled-by-temporal"], "waiting")
     await handles["cancelled-by-temporal"].cancel()
+    await handles["merged-auto"].result()
+    await late.execute_update(StrategyExperiment.decide, word(DecisionAction.APPROVE))
     for handle in handles.values():
         try:
             await handle.result()
@@ -79,9 +94,10 @@ async def scenarios(here: Site) -> dict[str, Handle]:
     assert (
         worker.returncode == -signal.SIGKILL
     ), f"pid {os.getpid()} saw the worker end with {worker.returncode}"
-    await here.serving()
+    await here.serving(**environment)
     await handles["merged-lost-sandbox"].result()
-    return handles
+    candidates = {name: here.client.get_workflow_handle(name) for name in ("contest-c1", "contest-c2")}
+    return handles | candidates
 
 
 def portable(history: str) -> str:
@@ -94,9 +110,11 @@ async def main(folder: Path) -> None:
         async with embedded_server(Path(scratch) / "temporal.db", port=0) as server:
             here = await site(Path(scratch) / "home", Place(server.address))
             try:
+                with model_at(here, ANSWERS) as (_, environment):
+                    handles = await scenarios(here, environment)
                 for old in folder.glob("*.json"):
                     old.unlink()
-                for name, handle in (await scenarios(here)).items():
+                for name, handle in handles.items():
                     (folder / f"{name}.json").write_text(portable((await handle.fetch_history()).to_json()))
                     print(name)
             finally:

@@ -207,10 +207,12 @@ class Site:
         return [name for name in found if not names or name in names]
 
     def left_over(self) -> list[str]:
-        """What is still there of experiments: branches, leases, sandboxes, workspaces."""
+        """What is still there of experiments: branches, leases, sandboxes, and what tells of a sandbox, which goes
+        with its control group and workspace."""
         found = [f"branch {branch.name}" for branch in self.library.branches()]
         found += [f"lease {lease.kind} {lease.name}" for lease in self.records.leases(open_only=True)]
         found += [f"process {line}" for line in _processes_of(self.home)]
+        found += [f"sandbox of {path}" for path in self.home.glob("sandboxes/**/*.json")]
         return found
 
 
