@@ -109,6 +109,8 @@ async def measure(home: Path, count: int) -> list[Timing]:
             )
         try:
             while not await is_served(client, settings.queue):
+                if worker.poll() is not None:
+                    raise RuntimeError(f"the worker ended: {(home / 'worker.log').read_text()[-2000:]}")
                 await asyncio.sleep(0.1)
             timings = []
             for number in range(WARM_UP + count):

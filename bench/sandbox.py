@@ -71,7 +71,7 @@ class Measured:
 def measure(way: Way, count: int, expected: Trades | None) -> Measured:
     measured, beside = Measured(way.name), InProcess()
     for number in range(WARM_UP + count):
-        way.prepare(1)
+        way.prepare(way.ready)  # at rest: what refilling costs is measured by itself
         bare, *_ = timed(beside)
         began = time.perf_counter()
         total, result, trades = timed(way)
@@ -273,7 +273,7 @@ def verdict(rows: Sequence[Measured]) -> list[str]:
     whole = {row.name: statistics.median(row.sequential) for row in rows if row.sequential}
     gone = {row.name: statistics.median(row.gone) for row in rows if row.gone}
     bare = {row.name: statistics.median(row.bare) for row in rows if row.bare}
-    run = whole.get(DockerRun.name)
+    alone, run = whole[InProcess.name], whole.get(DockerRun.name)
     lines = []
     for provider in ("bubblewrap", "docker"):
         warm, cold = f"Genesis, {provider}, warm", f"Genesis, {provider}, cold"
@@ -281,7 +281,8 @@ def verdict(rows: Sequence[Measured]) -> list[str]:
             continue
         lines.append(
             f"- {provider}: warm, the result is there after {until[warm] / bare[warm]:.1f} times the bare in-process "
-            f"backtest (aim: 2). `docker run --rm` takes {run / whole[warm]:.0f} times as long as the whole up to the "
+            f"backtest beside it (aim: 2), {until[warm] / alone:.1f} times that of the first row. "
+            f"`docker run --rm` takes {run / whole[warm]:.0f} times as long as the whole up to the "
             f"release, in which everything that ran has ended (aim: 20), and {run / gone[warm]:.0f} times as long as "
             f"until nothing is left. Cold takes {whole[cold] / run:.2f} of `docker run --rm` (aim: 1)."
         )
@@ -332,7 +333,7 @@ def main() -> None:
             "every two of each way. *Until nothing is left* waits for what goes on after that: "
             "Docker's daemon removes our empty container in the background. The job: backtesting.py's GOOG, 2,148 "
             "daily bars, RSI(14). Everybody's trades are compared with the bare ones. Warm leases come from the stock, "
-            "whose refilling begins 0.1 s after each; no sandbox of Genesis serves twice. The others find code and "
+            "which is full and at rest before each; no sandbox of Genesis serves twice. The others find code and "
             "data in their image; Genesis is sent both each time.",
             "",
             *table(rows),

@@ -20,14 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from backtesting import Backtest
+from backtesting import Backtest, backtesting
 from backtesting.test import GOOG
 from packaging.requirements import Requirement
 
 from schemas.sandbox import Limits, TrialOrder
 from services.sandboxes import SandboxManager, SandboxProvider, default_providers
 from services.sandboxes.docker import DEFAULT_IMAGE, list_containers
+from services.sandboxes.leased import OWNER, this_process
 from services.sandboxes.packages import MissingPackage, closure
+
+backtesting._tqdm = lambda bars, **_: bars  # its progress bar: a line for each run, which trials don't write
 
 IMAGE = "genesis-bench:latest"
 LABEL = "genesis.bench"
@@ -75,11 +78,13 @@ Trades = list[list[float]]
 
 
 class Way:
-    """`name` as the table has it; `slow`: worth fewer repeats; `single`: can't be run side by side."""
+    """`name` as the table has it; `slow`: worth fewer repeats; `single`: can't be run side by side;
+    `ready`: the trials that it can be ready for at once."""
 
     name: str
     slow = False
     single = False
+    ready = 1
 
     def prepare(self, _: int) -> None:
         """Whatever must be ready before the clock starts, for so many trials."""
@@ -318,10 +323,21 @@ def build_image() -> None:
 
 
 def left_over() -> int:
-    """Containers that the others left; they are removed."""
+    """Containers that the others left, which are removed; and the containers and bubblewraps that Genesis left."""
     client = docker.from_env()
     found = client.containers.list(all=True, filters={"label": LABEL})
     for container in found:
         with suppress(docker.errors.APIError):
             container.remove(force=True)
-    return len(found)
+    ours = list_containers(client, {"label": f"genesis.label.{OWNER}={this_process()}"})
+    return len(found) + len(ours) + _children().count("bwrap")
+
+
+def _children() -> list[str]:
+    """The programs that this process has started and that haven't ended."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found.append(Path(f"/proc/{pid}/comm").read_text().strip())
+    return found
