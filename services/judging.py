@@ -67,7 +67,7 @@ class Judge:
         prefixes: dict[int, TrialResult] = {}
         for cut in choose_cuts(seed, len(bars), implied):
             prefixes[cut] = result = trial(cut)
-            if result.error is not None and (result.error.stage == "load" or result.run.timed_out):
+            if _never_began(result):
                 break
         whole = trial(None)
         return Tried(prefixes, whole, trial(None) if whole.error is None else None)
@@ -193,6 +193,15 @@ class Judge:
             texts = [peek.text for peek in peeks]
             room = MOST_DETAILS - min(len(lines), 4)
             self._fail(Gate.NO_LOOKAHEAD, texts[0], [*texts[1:room], *lines])
+        elif stopped := [(cut, result) for cut, result in tried.prefixes.items() if _never_began(result)]:
+            cut, result = stopped[0]
+            assert result.error is not None
+            self._fail(
+                Gate.NO_LOOKAHEAD,
+                f"with the first {cut} bars, {result.error.type}: {result.error.message}; with all bars it runs to its "
+                "end, so that nothing shows what it decides on fewer",
+                _where(result),
+            )
         elif asked:
             cuts = ", ".join(map(str, asked))
             self._pass(Gate.NO_LOOKAHEAD, f"the same decisions with the first {cuts} bars as with all")
@@ -240,6 +249,8 @@ def look_ahead(tried: Tried, bars: pd.DataFrame, order: TryOutInput) -> tuple[li
     whole = read_seen(tried.whole, bars, order.costs)
     asked: list[int] = []
     for cut, result in tried.prefixes.items():
+        if _never_began(result):
+            continue
         part = bars.iloc[:cut]
         peeks = compare(read_seen(result, part, order.costs), whole, bars)
         if peeks:
@@ -247,6 +258,11 @@ def look_ahead(tried: Tried, bars: pd.DataFrame, order: TryOutInput) -> tuple[li
         if peeks is not None:
             asked.append(cut)
     return asked, []
+
+
+def _never_began(result: TrialResult) -> bool:
+    """Whether a trial says nothing of its bars, and may have cost all the time it had: the next would, too."""
+    return result.error is not None and (result.error.stage == "load" or result.run.timed_out)
 
 
 def _where(result: TrialResult) -> list[str]:

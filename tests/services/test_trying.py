@@ -60,7 +60,9 @@ def ask(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Ask:
     data = market.load("GOOG").digest
     bars = market.bars(data)
 
-    def report(code: str, entrypoint: str = "S", costs: Costs = COSTS, **definition: Any) -> GateReport:
+    def report(
+        code: str, entrypoint: str = "S", costs: Costs = COSTS, trial_timeout: float = 20, **definition: Any
+    ) -> GateReport:
         order = TryOutInput(
             experiment_id="verdict",
             sandbox_id="verdict",
@@ -71,7 +73,7 @@ def ask(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Ask:
             costs=costs,
             attempt=1,
             valid=GateResult(gate=Gate.VALID, outcome=PASSED, summary="the policy is off"),
-            trial_timeout=20,
+            trial_timeout=trial_timeout,
         )
         judge = Judge(order, code, bars, artifacts)
         return judge.judge(judge.run_trials(trials_in(sandbox, code, artifacts.get(data), order)))
@@ -259,6 +261,28 @@ def test_what_does_not_load_is_tried_once_less(ask: Ask) -> None:
     assert report.trades is None
 
 
+SILENT_ON_FEW = """
+from backtesting import Strategy
+
+{loading}
+
+
+class S(Strategy):
+    def init(self):
+        {beginning}
+        self.known = list(self.data.Close)
+
+    def next(self):
+        later = self.known[len(self.data) : len(self.data) + 8]
+        if len(self.data) < 600 or not later:
+            return
+        if not self.position and max(later) > 1.03 * self.data.Close[-1]:
+            self.buy(size=0.9)
+        elif self.position and min(later) < 0.99 * self.data.Close[-1]:
+            self.position.close()
+"""
+
+
 # From one commit to the next
 
 LEAVES_THE_FUTURE_BEHIND = """
@@ -289,6 +313,23 @@ def test_what_a_trial_leaves_behind_tells_later_ones_nothing(ask: Ask) -> None:
     """Asked twice in one sandbox, the second time after the file has been written."""
     for report in (ask(LEAVES_THE_FUTURE_BEHIND), ask(LEAVES_THE_FUTURE_BEHIND)):
         assert outcomes(report)[Gate.NO_LOOKAHEAD] is FAILED
+
+
+@pytest.mark.parametrize(
+    ("loading", "beginning", "said"),
+    [
+        ("pass", "while len(self.data.Close) < 540: pass", "Timeout: the trial was ended after 3.0 s"),
+        ("assert sum(1 for _ in open('data.csv')) > 540", "pass", "AssertionError"),
+    ],
+    ids=["hangs", "won't load"],
+)
+def test_code_that_fails_on_few_bars_is_asked_no_more_and_not_believed(
+    loading: str, beginning: str, said: str, ask: Ask
+) -> None:
+    """It decides nothing on those either way, and knows the future of all the others."""
+    report = ask(SILENT_ON_FEW.format(loading=loading, beginning=beginning), trial_timeout=3)
+    assert outcomes(report)[Gate.NO_LOOKAHEAD] is FAILED
+    assert said in told(report, Gate.NO_LOOKAHEAD)
 
 
 def test_each_try_out_begins_in_a_sandbox_that_has_seen_nothing(tmp_path: Path) -> None:
