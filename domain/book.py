@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from domain.scoring import ClaimError, commissions, drawdowns, entry_factor, equity_curve, exposure, profit
@@ -356,6 +355,6 @@ def _figures(replayed: Replayed, bars: pd.DataFrame, costs: Costs) -> dict[str, 
         "return_pct": ("return in %", (replayed.equity / costs.cash - 1) * 100),
         "commissions": ("commissions", commissions(trades, costs)),
         "win_rate_pct": ("win rate in %", sum(won) / len(won) * 100 if won else None),
-        "max_drawdown_pct": ("worst drawdown in %", float(np.min(drawdowns(curve))) * 100),
+        "max_drawdown_pct": ("worst drawdown in %", float(drawdowns(curve).min()) * 100),
         "exposure_pct": ("exposure in %", exposure(trades, len(bars)) * 100),
     }

@@ -60,7 +60,7 @@ DOMAIN_NEEDS: Mapping[str, frozenset[str]] = {
     "domain.indicators": frozenset({"numpy", "pandas"}),
     "domain.expected": frozenset({"numpy", "pandas"}),
     "domain.conform": frozenset({"pandas"}),
-    "domain.book": frozenset({"numpy", "pandas"}),
+    "domain.book": frozenset({"pandas"}),
     "domain.lookahead": frozenset({"numpy", "pandas"}),
     "domain.overfitting": frozenset({"numpy"}),
     "domain.risk_honoured": frozenset({"pandas"}),
