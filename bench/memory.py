@@ -179,7 +179,10 @@ def fill(store: LessonStore, labelled: Labelled, first: int, last: int) -> None:
 def _origins(store: LessonStore, labelled: Labelled) -> "np.ndarray[Any, np.dtype[np.float64]]":
     made = store._failure_vectors([f"{one.error_type}: {one.message}" for one in labelled.known.values()])
     vectors = np.array(made)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    directions: np.ndarray[Any, np.dtype[np.float64]] = vectors / np.linalg.norm(
+        vectors, axis=1, keepdims=True
+    )
+    return directions
 
 
 def measure(folder: Path, size: int, questions: Sequence[Question], embedder: Embedder) -> Timed:

@@ -113,7 +113,7 @@ class InProcess(Way):
 
     def trial(self, result_is_there: Callable[[], None]) -> Trades:
         backtest = Backtest(GOOG, self._strategy, cash=100_000, commission=0.002, finalize_trades=True)
-        trades = backtest.run()._trades[["Size", "EntryBar", "ExitBar"]].to_numpy().tolist()
+        trades: Trades = backtest.run()._trades[["Size", "EntryBar", "ExitBar"]].to_numpy().tolist()
         result_is_there()
         return trades
 
@@ -130,7 +130,8 @@ class Subprocess(Way):
     def trial(self, result_is_there: Callable[[], None]) -> Trades:
         ran = subprocess.run(self._argv, capture_output=True, text=True, check=True)
         result_is_there()
-        return json.loads(ran.stdout)
+        trades: Trades = json.loads(ran.stdout)
+        return trades
 
 
 class DockerRun(Way):
@@ -153,7 +154,8 @@ class DockerRun(Way):
         ]
         ran = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120)
         result_is_there()
-        return json.loads(ran.stdout)
+        trades: Trades = json.loads(ran.stdout)
+        return trades
 
 
 class DockerPy(Way):
@@ -167,7 +169,8 @@ class DockerPy(Way):
         )
         result_is_there()
         client.close()
-        return json.loads(said)
+        trades: Trades = json.loads(said)
+        return trades
 
 
 class LlmSandbox(Way):
@@ -190,7 +193,8 @@ class LlmSandbox(Way):
         ) as session:
             said = session.run(INSIDE)
             result_is_there()
-        return json.loads(said.stdout)
+        trades: Trades = json.loads(said.stdout)
+        return trades
 
 
 class LlmPool(Way):
@@ -215,7 +219,8 @@ class LlmPool(Way):
         with self._session(pool_manager=self._pool) as session:
             said = session.run(INSIDE)
             result_is_there()
-        return json.loads(said.stdout)
+        trades: Trades = json.loads(said.stdout)
+        return trades
 
     def close(self) -> None:
         self._pool.close()
@@ -242,7 +247,8 @@ class SweRex(Way):
             result_is_there()
         finally:
             await deployment.stop()
-        return json.loads(said.stdout)
+        trades: Trades = json.loads(said.stdout)
+        return trades
 
 
 class Ours(Way):

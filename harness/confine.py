@@ -33,7 +33,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Config:
     """How the provider wants the server to be; sizes in bytes."""
 
-    libraries: list
+    libraries: list[str]
     """Directories with numpy, pandas, talib and backtesting."""
     workspace: str
     memory: int
@@ -45,7 +45,7 @@ class Config:
     """The uid and gid to become; None where the provider has already seen to it."""
     own_user: bool = True
     """Whether nobody else uses the uid, so that RLIMIT_NPROC counts this sandbox alone."""
-    scratch: list = field(default_factory=list)
+    scratch: list[str] = field(default_factory=list)
     """The other writable places, each a file system of its own."""
     bounded: bool = True
     """Whether the memory of the sandbox as a whole is bounded from outside."""

@@ -5,6 +5,7 @@ import functools
 import gc
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import harness.startup.sitecustomize  # noqa: F401 - before backtesting: stands in for its plots  # isort: skip
 
@@ -29,7 +30,7 @@ def run_backtest(
     commission: float,
     spread: float = 0.0,
     finalize: bool = True,
-) -> dict:
+) -> dict[str, Any]:
     """What one run came to, all of it claims:
 
     - `trades`: the closed ones by entry bar; prices are what the engine filled at, sizes positive
@@ -81,11 +82,11 @@ class Book:
     """
 
     def __init__(self) -> None:
-        self.pages = []
-        self._last = []
-        self._bar = None
+        self.pages: list[list[object]] = []
+        self._last: list[tuple[Any, ...]] = []
+        self._bar: int | None = None
 
-    def note(self, bar: int, orders: list) -> None:
+    def note(self, bar: int, orders: list[backtesting.backtesting.Order]) -> None:
         if bar == self._bar:  # the engine asks again at the last bar, to finalise
             bar += 1
         self._bar = bar
@@ -107,7 +108,7 @@ class _Broker(backtesting.backtesting._Broker):
     itself, not from a close that the spread has moved (with it, a target within the spread is an exception).
     """
 
-    def __init__(self, *, book: Book, **more) -> None:
+    def __init__(self, *, book: Book, **more: Any) -> None:
         super().__init__(**more)
         self._book = book
 
@@ -115,8 +116,9 @@ class _Broker(backtesting.backtesting._Broker):
         self._book.note(len(self._data) - 1, self.orders)
         super().next()
 
-    def _adjusted_price(self, size=None, price=None) -> float:
-        return self.last_price if price is None else super()._adjusted_price(size, price)
+    def _adjusted_price(self, size: float | None = None, price: float | None = None) -> float:
+        # backtesting.py has no types
+        return self.last_price if price is None else super()._adjusted_price(size, price)  # type: ignore[no-any-return]
 
 
 def make_backtest(
@@ -146,7 +148,7 @@ def make_backtest(
 
 def _trade(
     size: float, entry_bar: int, exit_bar: int | None, entry_price: float, exit_price: float | None
-) -> dict:
+) -> dict[str, Any]:
     return {
         "side": "long" if size > 0 else "short",
         "size": abs(size),
@@ -157,7 +159,7 @@ def _trade(
     }
 
 
-def _indicators(strategy: Strategy, length: int) -> list[dict]:
+def _indicators(strategy: Strategy, length: int) -> list[dict[str, Any]]:
     """Those of `self.I`, named by the attribute that holds them, else by their own name."""
     found, room = [], MOST_VALUES
     held = {name: value for name, value in vars(strategy).items() if isinstance(value, np.ndarray)}

@@ -4,12 +4,15 @@ import contextlib
 import errno
 import fcntl
 import os
+import resource
 import selectors
 import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.cgroup import Counters, read_counters
 from harness.confine import Config, confine_child
@@ -42,7 +45,7 @@ class Outcome:
     report: bytes = b""
     report_truncated: bool = False
 
-    def head(self) -> dict:
+    def head(self) -> dict[str, Any]:
         """The outcome without its bytes, and their lengths: they follow as the frame's body, in this order."""
         names = [name for name in self.__dataclass_fields__ if name not in ("stdout", "stderr", "report")]
         values = {name: getattr(self, name) for name in names}
@@ -70,7 +73,7 @@ class _Child:
 
     pid: int
     stdin: int
-    outputs: list
+    outputs: list[int]
 
 
 class Processes:
@@ -85,9 +88,11 @@ class Processes:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         self._wake = wake_read
-        self._prepared = None
+        self._prepared: _Child | None = None
 
-    def run(self, action, timeout: float, stdin: bytes = b"", report_limit: int = 0) -> Outcome:
+    def run(
+        self, action: Callable[[int], int], timeout: float, stdin: bytes = b"", report_limit: int = 0
+    ) -> Outcome:
         """Calls `action(report_fd)` in a confined child and returns what became of it, after at most `timeout`
         seconds. When this returns, no process but the server is left in the sandbox."""
         before, began = read_counters(), time.monotonic()
@@ -98,7 +103,7 @@ class Processes:
             )
         return self._follow(child, before, began, timeout, stdin, report_limit)
 
-    def prepare(self, action) -> None:
+    def prepare(self, action: Callable[[int], int]) -> None:
         """Calls `action(report_fd)` in a confined child ahead of time. It does what can be done without an order,
         reports READY, and reads its stdin, which ends once `run_prepared` has given it. Until then it must not run
         untrusted code. Does nothing where a child waits already."""
@@ -117,7 +122,14 @@ class Processes:
     def run_prepared(self, timeout: float, stdin: bytes, report_limit: int = 0) -> Outcome:
         """As `run`, with the child that waits. It is used up by this."""
         child, self._prepared = self._prepared, None
-        return self._follow(child, read_counters(), time.monotonic(), timeout, stdin, report_limit)
+        return self._follow(
+            child,  # type: ignore[arg-type] # there is one: whoever calls this has asked `prepared`
+            read_counters(),
+            time.monotonic(),
+            timeout,
+            stdin,
+            report_limit,
+        )
 
     def discard(self) -> None:
         """Ends the child that waits, if there is one: it and untrusted code are never there together."""
@@ -127,7 +139,7 @@ class Processes:
             for end in (child.stdin, *child.outputs):
                 os.close(end)
 
-    def _fork(self, action) -> "_Child | None":
+    def _fork(self, action: Callable[[int], int]) -> "_Child | None":
         """None where the sandbox has no room for one."""
         input_read, input_write = os.pipe2(os.O_CLOEXEC)
         outputs = [os.pipe2(os.O_CLOEXEC) for _ in range(3)]
@@ -168,7 +180,7 @@ class Processes:
         outcome.too_many_processes |= after.refused_forks > before.refused_forks
         return outcome
 
-    def _become_child(self, action, stdin: int, outputs: list[int]) -> None:
+    def _become_child(self, action: Callable[[int], int], stdin: int, outputs: list[int]) -> None:
         """Never returns. The report pipe is descriptor 3; nothing else of the server's is left open."""
         code = 70
         try:
@@ -194,7 +206,9 @@ class Processes:
         finally:
             os._exit(code & 0xFF)
 
-    def _watch(self, child: int, began: float, timeout: float, feed: "_Feed", captured: dict) -> Outcome:
+    def _watch(
+        self, child: int, began: float, timeout: float, feed: "_Feed", captured: dict[int, _Captured]
+    ) -> Outcome:
         outcome = Outcome()
         status = None
         with selectors.DefaultSelector() as selector:
@@ -232,7 +246,9 @@ class Processes:
             outcome.signal = os.WTERMSIG(code) if os.WIFSIGNALED(code) else None
         return outcome
 
-    def _serve(self, descriptor: int, selector, feed: "_Feed", captured: dict) -> None:
+    def _serve(
+        self, descriptor: int, selector: selectors.BaseSelector, feed: "_Feed", captured: dict[int, _Captured]
+    ) -> None:
         if descriptor == self._host:
             # while a command runs the host has nothing to say: this is its end
             raise HostGone("the host hung up while a command ran")
@@ -249,7 +265,7 @@ class Processes:
                 selector.unregister(descriptor)
 
     @staticmethod
-    def _reap(child: int):
+    def _reap(child: int) -> tuple[int, resource.struct_rusage] | None:
         """The child's status and usage once it has ended; orphans that ended are reaped on the way."""
         found = None
         while True:
@@ -299,7 +315,7 @@ def _living_threads() -> int:
     return count
 
 
-def kill_everything(child: int | None = None):
+def kill_everything(child: int | None = None) -> tuple[int, resource.struct_rusage] | None:
     """Kills and reaps every process of the namespace but this one; the status and usage of `child`, if it was there."""
     found = None
     while True:

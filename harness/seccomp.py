@@ -137,7 +137,11 @@ def assemble(machine: str) -> bytes | None:
     if machine not in MACHINES:
         return None
     on = MACHINES[machine]
-    refused = sorted(numbers[on.place] for numbers in REFUSED.values() if numbers[on.place] is not None)
+    refused: list[int] = sorted(
+        numbers[on.place]  # type: ignore[misc] # mypy narrows no item whose index is computed
+        for numbers in REFUSED.values()
+        if numbers[on.place] is not None
+    )
     deny = _instruction(RETURN, ERRNO | errno.EPERM)
     program = [
         _instruction(LOAD, ARCHITECTURE),

@@ -19,6 +19,9 @@ hangs up, or the end of the sandbox's life ends the server and with it everythin
 import os
 import pickle
 import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 from harness.confine import Config, limit_life, protect_server
 from harness.processes import READY, Processes, kill_everything
@@ -77,20 +80,27 @@ def _take_streams() -> tuple[int, int]:
 
 
 class _Server:
-    def __init__(self, config: Config, workspace: Workspace, processes: Processes, engine, trial) -> None:
+    def __init__(
+        self,
+        config: Config,
+        workspace: Workspace,
+        processes: Processes,
+        engine: ModuleType,
+        trial: ModuleType,
+    ) -> None:
         self._config = config
         self._workspace = workspace
         self._processes = processes
         self._engine = engine
-        self._run_trial = trial.run_trial
-        self._bars = (None, None)
+        self._run_trial: Callable[..., int] = trial.run_trial
+        self._bars: tuple[str | None, Any] = (None, None)
         self._used = False  # whether untrusted code has run
         self._environment = ENVIRONMENT | {
             "HOME": config.workspace,
             "PYTHONPATH": os.pathsep.join([*config.libraries, STARTUP]),
         }
 
-    def answer(self, order: dict, body: bytes) -> tuple[dict, bytes]:
+    def answer(self, order: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
         actions = {
             "put": self._put,
             "read": self._read,
@@ -107,17 +117,17 @@ class _Server:
             # the workspace is hostile ground: whatever was made of it must not end the server
             return {"ok": False, "kind": "path", "message": f"{order['do']}: {error.strerror}"}, b""
 
-    def _put(self, order: dict, body: bytes) -> tuple[dict, bytes]:
+    def _put(self, order: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
         self._workspace.put(order["path"], body, order["append"])
         return {"ok": True}, b""
 
-    def _read(self, order: dict, _: bytes) -> tuple[dict, bytes]:
+    def _read(self, order: dict[str, Any], _: bytes) -> tuple[dict[str, Any], bytes]:
         return {"ok": True}, self._workspace.read(order["path"], order["limit"])
 
-    def _list(self, order: dict, _: bytes) -> tuple[dict, bytes]:
+    def _list(self, order: dict[str, Any], _: bytes) -> tuple[dict[str, Any], bytes]:
         return {"ok": True, "entries": self._workspace.entries(order["limit"])}, b""
 
-    def _run(self, order: dict, body: bytes) -> tuple[dict, bytes]:
+    def _run(self, order: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
         self._used = True
         self._processes.discard()
         argv = order["argv"]
@@ -133,7 +143,7 @@ class _Server:
         outcome = self._processes.run(replace_child, order["timeout"], stdin=body)
         return {"ok": True} | outcome.head(), outcome.body()
 
-    def _prepare(self, _order: dict, _body: bytes) -> tuple[dict, bytes]:
+    def _prepare(self, _order: dict[str, Any], _body: bytes) -> tuple[dict[str, Any], bytes]:
         """Where untrusted code has run before, the process is made when the trial is ordered."""
         if self._used:
             return {"ok": True}, b""
@@ -149,7 +159,7 @@ class _Server:
         self._engine.make_up_bars()  # the fork shared the pages that reading data writes to: now copies are there
         return {"ok": True}, b""
 
-    def _trial(self, order: dict, _: bytes) -> tuple[dict, bytes]:
+    def _trial(self, order: dict[str, Any], _: bytes) -> tuple[dict[str, Any], bytes]:
         self._workspace.clear()
         source, _digest = self._workspace.read_put(order["code"], SOURCE_LIMIT)
         bars = self._read_bars(order["data"])
@@ -178,7 +188,7 @@ class _Server:
         os.environ.clear()
         os.environ.update(self._environment)
 
-    def _read_bars(self, path: str):
+    def _read_bars(self, path: str) -> Any:
         """The bars, parsed once for all trials on the same bytes."""
         content, digest = self._workspace.read_put(path, DATA_LIMIT)
         if self._bars[0] != digest:

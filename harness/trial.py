@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import types
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,14 +23,14 @@ class Reporter:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def say(self, record: dict) -> None:
+    def say(self, record: dict[str, Any]) -> None:
         rest = memoryview(json.dumps(record).encode() + b"\n")
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
 
 
 def run_trial(
-    report: int, *, path: str, source: bytes, entrypoint: str, bars: pd.DataFrame, order: dict
+    report: int, *, path: str, source: bytes, entrypoint: str, bars: pd.DataFrame, order: dict[str, Any]
 ) -> int:
     """The child's exit code: 0 where trades were reported, 1 where an error was."""
     reporter = Reporter(report)
@@ -61,7 +62,7 @@ def _load(path: str, source: bytes, entrypoint: str) -> type:
     return strategy_class(module.__dict__, entrypoint)
 
 
-def _described(error: BaseException, path: str) -> dict:
+def _described(error: BaseException, path: str) -> dict[str, Any]:
     return {"type": type(error).__name__[:200], "message": _text(error), "line": _line(error, path)}
 
 
@@ -72,7 +73,7 @@ def _text(error: BaseException) -> str:
         return "(its text can't be read)"
 
 
-def _line(error: BaseException, path: str) -> int | None:
+def _line(error: BaseException | None, path: str) -> int | None:
     """The last line of the strategy's own module on the way to the error, its causes included."""
     seen = 0
     while error is not None and seen < 20:

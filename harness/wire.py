@@ -7,6 +7,7 @@ end is services.sandboxes.wire; both state the format because neither side may i
 import json
 import os
 import struct
+from typing import Any
 
 FRAME = struct.Struct(">IQ")
 MAX_HEAD = 4 << 20
@@ -17,7 +18,7 @@ class HostGone(Exception):
     """The other end closed the stream or broke the format: there is nobody left to serve."""
 
 
-def read_frame(source: int) -> tuple[dict, bytes]:
+def read_frame(source: int) -> tuple[dict[str, Any], bytes]:
     head_length, body_length = FRAME.unpack(_read_exactly(source, FRAME.size))
     if head_length > MAX_HEAD or body_length > MAX_BODY:
         raise HostGone(f"a frame of {head_length} and {body_length} bytes")
@@ -25,7 +26,7 @@ def read_frame(source: int) -> tuple[dict, bytes]:
     return head, _read_exactly(source, body_length)
 
 
-def write_frame(sink: int, head: dict, body: bytes = b"") -> None:
+def write_frame(sink: int, head: dict[str, Any], body: bytes = b"") -> None:
     text = json.dumps(head).encode()
     for part in (FRAME.pack(len(text), len(body)) + text, body):
         rest = memoryview(part)

@@ -28,7 +28,7 @@ class Workspace:
         self.root = root
         self._root = _open_place(root)
         self._scratch = [_open_place(place) for place in scratch]
-        self._digests = {}
+        self._digests: dict[str, hashlib._Hash] = {}
 
     def put(self, path: str, content: bytes, append: bool) -> None:
         """Writes a file, or its next part; a file, link or FIFO that stands there is replaced."""
@@ -100,15 +100,17 @@ class Workspace:
         except OSError as error:
             raise Refused("changed", f"the workspace can't be cleared: {error.strerror}") from error
 
-    def entries(self, limit: int) -> list[dict]:
+    def entries(self, limit: int) -> list[dict[str, str | int]]:
         """Entries below the root: path, kind (file, directory, link, other) and size; at most `limit` of them, and none
         below the deepest level that is looked into. What is no UTF-8 in a name is written with backslashes.
         """
-        found = []
+        found: list[dict[str, str | int]] = []
         self._list_into(found, os.open(".", READABLE | os.O_DIRECTORY, dir_fd=self._root), "", DEEPEST, limit)
         return found
 
-    def _list_into(self, found: list[dict], directory: int, prefix: str, levels: int, limit: int) -> None:
+    def _list_into(
+        self, found: list[dict[str, str | int]], directory: int, prefix: str, levels: int, limit: int
+    ) -> None:
         try:
             for name in sorted(os.listdir(directory)):
                 if len(found) >= limit:

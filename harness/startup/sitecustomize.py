@@ -5,10 +5,11 @@ import sys
 import types
 
 
-def _unavailable(*_, **__):
+def _unavailable(*_: object, **__: object) -> None:
     raise RuntimeError("plots are not available in the sandbox; remove the call")
 
 
 _stand_in = types.ModuleType("backtesting._plotting")
-_stand_in.plot = _stand_in.plot_heatmaps = _stand_in.set_bokeh_output = _unavailable
+# mypy knows no attributes of a module that is made here
+_stand_in.plot = _stand_in.plot_heatmaps = _stand_in.set_bokeh_output = _unavailable  # type: ignore[attr-defined]
 sys.modules["backtesting._plotting"] = _stand_in

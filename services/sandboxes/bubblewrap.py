@@ -47,6 +47,14 @@ _turns = itertools.count(randbelow(len(_USERS)))
 """One after the other, so that no two sandboxes of this process have the same; from anywhere, for those of others."""
 
 
+def _begin_elsewhere() -> None:
+    global _turns
+    _turns = itertools.count(randbelow(len(_USERS)))
+
+
+os.register_at_fork(after_in_child=_begin_elsewhere)
+
+
 class _Record(BaseModel):
     """What other processes need to know of a sandbox: written before it is made, `pid` filled in after."""
 
@@ -350,17 +358,22 @@ def _close(started: _Started) -> None:
 def _root() -> bool:
     """Whether this process may become another user. Root of a container without other users (rootless, with one uid
     mapped) is treated as the ordinary user that it is."""
-    return os.geteuid() == 0 and _free_user() is not None
+    return os.geteuid() == 0 and max(part[-1] for part in _known_users()) > 0
 
 
 def _free_user() -> int | None:
     """A uid that nobody has, or the last one where this process's user namespace doesn't know those; never 0."""
-    lines = Path("/proc/self/uid_map").read_text().splitlines()
-    known = [
-        range(int(first), int(first) + int(count)) for first, _, count in (line.split() for line in lines)
-    ]
+    known = _known_users()
     user = _USERS[next(_turns) % len(_USERS)]
     return user if any(user in part for part in known) else (max(part[-1] for part in known) or None)
+
+
+def _known_users() -> list[range]:
+    """The uids of this process's user namespace."""
+    lines = Path("/proc/self/uid_map").read_text().splitlines()
+    return [
+        range(int(first), int(first) + int(count)) for first, _, count in (line.split() for line in lines)
+    ]
 
 
 def _read_all(descriptor: int) -> bytes:

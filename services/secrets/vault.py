@@ -131,8 +131,9 @@ class VaultStore:
         try:
             return self._connection.ask(lambda client: self._read(client, name, None), token=token.value)
         except SecretsRefused:
-            # The server says the same of a token that is gone as of one that may not.
-            if self.lookup(token.accessor) is None:
+            # The server says the same of a token that is gone, or used up and about to go, as of one that may not.
+            info = self.lookup(token.accessor)
+            if info is None or name in info.names:
                 raise gone(token.accessor) from None
             raise forbidden(name, token.accessor) from None
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+from collections import defaultdict
 from collections.abc import Callable
 
 import pytest
@@ -31,20 +32,21 @@ async def progress_until(
     return progress
 
 
-async def test_twelve_at_once_with_room_for_two(here: Site) -> None:
+async def test_eight_at_once_with_room_for_two(here: Site) -> None:
     worker = await here.serving(GENESIS_MAX_SANDBOXES="2")
     counts: list[int] = []
-    told: set[str] = set()
+    told: dict[str, set[str]] = defaultdict(set)
 
     async def watch(handles: list[Handle]) -> None:
         while True:
             counts.append(await asyncio.to_thread(sandboxes_of, worker))
             if len(counts) % 5 == 1:
-                progress = await handles[-1].query(StrategyExperiment.progress)
-                told.add(progress.in_line or "")
+                for handle in handles:
+                    if place := (await handle.query(StrategyExperiment.progress)).in_line:
+                        told[handle.id].add(place.split(" ")[0])
             await asyncio.sleep(0.2)
 
-    names = [f"burst-{number:02}" for number in range(12)]
+    names = [f"burst-{number:02}" for number in range(8)]
     handles = list(await asyncio.gather(*(here.start(here.request(name)) for name in names)))
     watcher = asyncio.create_task(watch(handles))
     results = await asyncio.gather(*(handle.result() for handle in handles))
@@ -53,10 +55,9 @@ async def test_twelve_at_once_with_room_for_two(here: Site) -> None:
     assert sorted(here.merges()) == names
     assert max(counts) == 2, "never more than two, and both in use"
     assert here.left_over() == []
-    places = {text.split(" ")[0] for text in told if text}
-    assert len(places) > 1, f"the place moved while it was told: {told}"
+    assert max(map(len, told.values())) > 1, f"the place moved while it was told: {told}"
     queued = here.records.audit(event="queued")
-    assert len(queued) > 5
+    assert len(queued) > 2
     assert {row.data["most"] for row in queued} == {2}
 
 

@@ -5,6 +5,7 @@ The model is a server of the OpenAI protocol on this machine; workers, memory, s
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Coroutine
 from datetime import timedelta
@@ -19,6 +20,7 @@ from schemas.gates import Gate
 from services.artifacts import Artifacts
 from services.budget import Budgets
 from tests.cli.door import Outcome, starter
+from tests.durability.test_holdout import SEALED
 from tests.support.model import (
     ANSWERS,
     ENGINE,
@@ -77,10 +79,13 @@ async def test_what_one_experiment_had_to_learn_the_next_one_knows(here: Site) -
     with memory_at(here), model_at(here, model) as (server, environment):
         await here.serving(GENESIS_MEMORY="true", **environment)
         budget = Budget(calls=10, tokens=500_000)
-        first = await here.run(here.request("learns", engine=ENGINE, budget=budget))
+        first = await here.run(here.request("learns", engine=ENGINE, budget=budget, holdout=0.2))
         assert first.status is ExperimentStatus.MERGED, first.reason
         assert (first.attempts, first.lessons) == (3, [])
         assert server.calls == 3
+        asked = json.dumps(server.requests).encode()
+        assert re.search(rb"20(0\d|10)-\d\d-\d\d", asked), "the gates' findings name days"
+        assert not SEALED.search(asked)
         (learned,) = events(here, "learns", "lessons_learned")
         assert (learned["new"], learned["known"]) == (2, 0)
         assert sorted((lesson.gate, lesson.worked, lesson.failed) for lesson in lessons_of(here)) == [
