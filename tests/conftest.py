@@ -25,7 +25,7 @@ def _share(config: pytest.Config, namespaces: list[str]) -> TemporalServer:
     """The server of the session, which begins where it isn't there yet."""
     if _shared not in config.stash:
         folder = tempfile.TemporaryDirectory(prefix="genesis-temporal-")
-        server = TemporalServer(Path(folder.name), namespaces)
+        server = TemporalServer(Path(folder.name), namespaces, stored=False)
         server.start()
         config.stash[_shared] = folder, server
     return config.stash[_shared][1]
@@ -46,7 +46,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def temporal(request: pytest.FixtureRequest) -> Place:
-    """A real dev server with a database file, and a namespace that no other of xdist's workers uses."""
+    """A real dev server, and a namespace that no other of xdist's workers uses."""
     given = getattr(request.config, "workerinput", None)
     if given is None:
         place = Place(_share(request.config, []).address)
@@ -110,8 +110,8 @@ def lane(path: PurePath) -> str:
     folder = path.parent.name
     if folder == "durability":
         return LANES[path.stem]
-    # the command line's tests share the embedded server's port
-    return folder if folder == "cli" else str(path)
+    # the command line's tests share the embedded server's port, the memory's a model that takes seconds to load
+    return folder if folder in ("cli", "memory") else str(path)
 
 
 class LaneScheduling(LoadScopeScheduling):

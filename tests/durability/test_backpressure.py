@@ -28,7 +28,7 @@ async def progress_until(
 ) -> Progress:
     async with asyncio.timeout(seconds):
         while not reached(progress := await handle.query(StrategyExperiment.progress)):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
     return progress
 
 

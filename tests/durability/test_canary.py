@@ -161,7 +161,6 @@ class Ground:
         self.environment = {
             "GENESIS_MODEL_URL": model.url,
             "GENESIS_SANDBOX_SECRETS": '["DATA_KEY"]',
-            "GENESIS_MEMORY": "true",
         }
         (here.home / "script.json").write_text(script(RAISING, EXITING, TAGGED))
 
@@ -247,6 +246,7 @@ async def outcome(handle: Handle) -> ExperimentResult | BaseException:
 async def test_secrets_are_found_nowhere(ground: Ground) -> None:
     here = ground.here
     with watched(here, [ground.key, ground.data]) as seen:
+        ground.environment["GENESIS_MEMORY"] = "true"
         plan = ["lawless", "kill:after:generate_code@troubled", "kill:inside:try_out@raising"]
         async with here.worker_that_is_replaced(*plan, **ground.environment) as deaths:
             for name, engine in (("troubled", "openai:troubled"), ("raising", "scripted")):

@@ -14,7 +14,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.support.worker", "services.engines.model"])
+_context.set_forkserver_preload(
+    [
+        "tests.support.worker",
+        # what the worker loads when it is needed
+        "services.engines.model",
+        "services.sandboxes.docker",
+        "services.secrets.file",
+        "sqlalchemy.dialects.sqlite",
+    ]
+)
 
 
 def _run(plan: Sequence[str], env: Mapping[str, str], folder: Path, log: Path) -> None:

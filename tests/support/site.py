@@ -180,7 +180,7 @@ class Site:
         while (await handle.query(StrategyExperiment.progress)).status != status:
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited {seconds} s for {status}: {self.log()}")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
 
     @property
     def records(self) -> Records:

@@ -43,10 +43,11 @@ class Place:
 
 
 class TemporalServer:
-    """A dev server on a fixed port, with a database file."""
+    """A dev server on a fixed port; with a database file, unless it is never to be started again."""
 
-    def __init__(self, folder: Path, namespaces: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, namespaces: Sequence[str] = (), *, stored: bool = True) -> None:
         self.folder = folder
+        self.database = ["--db-filename", str(folder / "temporal.db")] if stored else []
         self.namespaces = namespaces
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
@@ -59,7 +60,7 @@ class TemporalServer:
                 [
                     str(binary()),
                     *("server", "start-dev", "--headless", "--ip", "127.0.0.1", "--log-level", "error"),
-                    *("--port", str(self.port), "--db-filename", str(self.folder / "temporal.db")),
+                    *("--port", str(self.port), *self.database),
                     *(part for name in self.namespaces for part in ("--namespace", name)),
                 ],
                 stdout=log,
