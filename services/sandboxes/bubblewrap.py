@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -363,9 +363,25 @@ def _root() -> bool:
 
 def _free_user() -> int | None:
     """A uid that nobody has, or the last one where this process's user namespace doesn't know those; never 0."""
-    known = _known_users()
-    user = _USERS[next(_turns) % len(_USERS)]
+    known, taken = _known_users(), _users_of_processes()
+    user = next((user for user in _next_users() if user not in taken), _USERS[-1])
     return user if any(user in part for part in known) else (max(part[-1] for part in known) or None)
+
+
+def _next_users() -> Iterator[int]:
+    """Each of them once."""
+    return (_USERS[next(_turns) % len(_USERS)] for _ in _USERS)
+
+
+def _users_of_processes() -> set[int]:
+    """Who runs anything on this host: another worker's sandbox, say, whose processes the kernel would count as ours."""
+    found = set()
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with suppress(OSError):  # it has ended
+            found |= {
+                int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("Uid:")
+            }
+    return found
 
 
 def _known_users() -> list[range]:

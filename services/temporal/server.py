@@ -23,6 +23,8 @@ from temporalio.service import RPCError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+STARTS = 3
+TAKEN = b"address already in use"
 _CALL = timedelta(seconds=3)
 _PR_SET_PDEATHSIG = 1
 
@@ -74,12 +76,35 @@ async def embedded_server(
     Where `port` is taken, a free one is used. Raises ServerError if it doesn't answer within a minute.
     """
     database.parent.mkdir(parents=True, exist_ok=True)
-    port = free_port(port)
-    ui_port = free_port(ui_port if ui_port is not None else port + 1000)
     log = database.with_suffix(".log")
+    for left in reversed(range(STARTS)):
+        port = free_port(port)
+        web = free_port(ui_port if ui_port is not None else port + 1000)
+        began = log.stat().st_size if log.exists() else 0
+        process = _started(database, log, port, web)
+        try:
+            try:
+                await _answering(process, f"127.0.0.1:{port}", log)
+            except ServerError:
+                # somebody took the port between the question whether it is free and the server's start
+                if left and TAKEN in log.read_bytes()[began:]:
+                    continue
+                raise
+            yield Server(address=f"127.0.0.1:{port}", ui=f"http://127.0.0.1:{web}", pid=process.pid)
+            return
+        finally:
+            process.terminate()
+            try:
+                await asyncio.to_thread(process.wait, STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _started(database: Path, log: Path, port: int, ui_port: int) -> "subprocess.Popen[bytes]":
     with log.open("ab") as output:
         # Forked by the main thread: the death signal is bound to the forking thread's life.
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [
                 str(binary()),
                 *("server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error"),
@@ -91,16 +116,6 @@ async def embedded_server(
             start_new_session=True,  # a Ctrl-C is for the person's command, which ends the server in its own time
             preexec_fn=_end_with_parent,
         )
-    try:
-        await _answering(process, f"127.0.0.1:{port}", log)
-        yield Server(address=f"127.0.0.1:{port}", ui=f"http://127.0.0.1:{ui_port}", pid=process.pid)
-    finally:
-        process.terminate()
-        try:
-            await asyncio.to_thread(process.wait, STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 async def _answering(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:

@@ -1,6 +1,9 @@
 """A host, a daemon or a provider that fails for a moment: nothing is lost by it for longer."""
 
 import errno
+import itertools
+import os
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -8,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from schemas.sandbox import Limits
-from services.sandboxes import SandboxManager, SandboxUnavailable, Slots
+from services.sandboxes import SandboxManager, SandboxUnavailable, Slots, bubblewrap
 from services.sandboxes.bubblewrap import BubblewrapProvider, BubblewrapSandbox, _free_user
 from services.sandboxes.statefiles import StateFiles
 
@@ -130,4 +133,15 @@ def test_counting_slots_is_in_nobodys_way(tmp_path: Path) -> None:
 
 
 def test_no_two_sandboxes_have_one_user() -> None:
-    assert len({_free_user() for _ in range(1000)}) == 1000
+    assert len({_free_user() for _ in range(100)}) == 100
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+def test_a_user_that_runs_something_else_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bubblewrap, "_turns", itertools.count(7))
+    taken = bubblewrap._USERS[7]
+    with subprocess.Popen(["sleep", "60"], user=taken, group=taken) as other:
+        try:
+            assert _free_user() != taken
+        finally:
+            other.kill()

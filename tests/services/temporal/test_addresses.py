@@ -1,5 +1,8 @@
 """Addresses and ports as people and machines give them."""
 
+import socket
+from pathlib import Path
+
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -65,3 +68,22 @@ async def test_a_server_that_does_not_know_the_namespace_does_not_answer_for_it(
     assert await server.answers(temporal.address)
     assert await server.answers(temporal.address, temporal.namespace)
     assert not await server.answers(temporal.address, "nowhere")
+
+
+async def test_a_port_that_somebody_takes_meanwhile_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when two starters begin at the same time: both saw that the port is free."""
+    asked, free_port = [], server.free_port
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        def seems_free(preferred: int = 0) -> int:
+            asked.append(preferred)
+            return port if len(asked) == 1 else free_port(preferred)
+
+        monkeypatch.setattr(server, "free_port", seems_free)
+        async with server.embedded_server(tmp_path / "temporal.db", port=port) as found:
+            assert found.address != f"127.0.0.1:{port}"
+            assert await server.answers(found.address, "default")
+    assert asked[0] == asked[2] == port
