@@ -42,17 +42,22 @@ def arguments(*given: object) -> list[str]:
     return [sys.executable, str(STARTER), *map(str, given)]
 
 
-@contextlib.contextmanager
-def worker(home: Path, **env: str) -> Iterator[None]:
-    """`worker.py` as a process of its own, from its first word that it serves until it has ended."""
-    with subprocess.Popen(
-        [sys.executable, str(ROOT / "worker.py")],
+def worker_process(home: Path, *flags: str, **env: str) -> "subprocess.Popen[str]":
+    """`worker.py`, whose words are to be read from its stderr."""
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "worker.py"), *flags],
         cwd=ROOT,
         env=environment(home, **env),
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-    ) as process:
+    )
+
+
+@contextlib.contextmanager
+def worker(home: Path, **env: str) -> Iterator[None]:
+    """`worker.py` as a process of its own, from its first word that it serves until it has ended."""
+    with worker_process(home, **env) as process:
         assert process.stderr is not None
         try:
             said = process.stderr.readline()

@@ -2,8 +2,6 @@
 
 import asyncio
 import signal
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
@@ -11,21 +9,14 @@ import pytest
 
 from services.temporal.connect import LOCAL
 from services.temporal.server import answers
-from tests.cli.door import ROOT, environment, starter
+from tests.cli.door import starter, worker_process
 
 
 @pytest.mark.server
 def test_dev_brings_up_a_server_and_its_web_ui_and_stays(tmp_path: Path) -> None:
     home = tmp_path / "home"
     taken = asyncio.run(answers(LOCAL))
-    with subprocess.Popen(
-        [sys.executable, str(ROOT / "worker.py"), "--dev"],
-        cwd=ROOT,
-        env=environment(home),
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with worker_process(home, "--dev") as process:
         assert process.stderr is not None
         try:
             serves, shown = process.stderr.readline().split(), process.stderr.readline()

@@ -5,7 +5,6 @@ import itertools
 import os
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from schemas.sandbox import Limits
 from services.sandboxes import SandboxManager, SandboxUnavailable, Slots, bubblewrap
 from services.sandboxes.bubblewrap import BubblewrapProvider, BubblewrapSandbox, _free_user
 from services.sandboxes.statefiles import StateFiles
+from tests.services.sandboxes.stock import wait_for_stock
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -34,14 +34,6 @@ class Faulty(BubblewrapProvider):
             self.ends -= 1
             raise SandboxUnavailable("it doesn't answer; start it")
         return super().destroy(sandbox_id)
-
-
-def wait_for_stock(manager: SandboxManager) -> None:
-    manager.start()
-    deadline = time.monotonic() + 30
-    while not manager.stock:
-        assert time.monotonic() < deadline, "the stock was never filled"
-        time.sleep(0.02)
 
 
 def test_the_stock_goes_on_whatever_went_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from services.sandboxes.bubblewrap import BubblewrapProvider, BubblewrapSandbox
 from services.sandboxes.docker import DEFAULT_IMAGE
 from services.sandboxes.stock import PAUSE
 from tests.services.sandboxes.conftest import PROVIDERS, checked
+from tests.services.sandboxes.stock import in_stock, wait_for_stock
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -40,19 +41,6 @@ class Missing(BubblewrapProvider):
 def manager(tmp_path: Path) -> Iterator[SandboxManager]:
     with SandboxManager([BubblewrapProvider(tmp_path / "b")], tmp_path / "l", ready=1) as made:
         yield made
-
-
-def in_stock(manager: SandboxManager) -> list[str]:
-    return [info.sandbox_id for info in manager.list({"genesis.stock": "true"})]
-
-
-def wait_for_stock(manager: SandboxManager) -> str:
-    manager.start()
-    deadline = time.monotonic() + 30
-    while not manager.stock:
-        assert time.monotonic() < deadline, "the stock was never filled"
-        time.sleep(0.02)
-    return in_stock(manager)[0]
 
 
 def test_a_lease_takes_from_the_stock_once(manager: SandboxManager) -> None:
