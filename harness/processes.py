@@ -211,6 +211,8 @@ class Processes:
     ) -> Outcome:
         outcome = Outcome()
         status = None
+        # who finds too many already may still remove them
+        most_files = max(self._workspace.files(), self._workspace.most_files())
         with selectors.DefaultSelector() as selector:
             for read in captured:
                 os.set_blocking(read, False)
@@ -232,6 +234,9 @@ class Processes:
                 if count > self._config.processes + BEYOND:
                     break
                 outcome.disk_full |= self._workspace.full()
+                if self._workspace.files() > most_files:
+                    outcome.disk_full = True
+                    break
             outcome.seconds = time.monotonic() - began
             killed_status = kill_everything(child)
             status = status or killed_status

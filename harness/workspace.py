@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from harness.clearing import clear_directory
 
@@ -129,7 +129,19 @@ class Workspace:
 
     def full(self) -> bool:
         """Whether no block or no inode is left in one of the writable places."""
-        return any(map(_full, (self._root, *self._scratch)))
+        return any(map(_full, self._status()))
+
+    def files(self) -> int:
+        """How many there are in the writable places, directories and links too."""
+        return sum(status.f_files - status.f_ffree for status in self._status())
+
+    def most_files(self) -> int:
+        """One for each block: a file takes memory that no size counts, and a tmpfs of its own accord lets there be as
+        many as fill half of the machine's memory."""
+        return sum(status.f_blocks for status in self._status())
+
+    def _status(self) -> Iterator[os.statvfs_result]:
+        return map(os.fstatvfs, (self._root, *self._scratch))
 
     def _open_parent(self, path: str, make: bool) -> tuple[int, str]:
         """A descriptor of the file's directory, opened step by step without following links, and the file's name."""
@@ -163,8 +175,7 @@ def _open_place(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-def _full(place: int) -> bool:
-    status = os.fstatvfs(place)
+def _full(status: os.statvfs_result) -> bool:
     return status.f_bavail == 0 or (status.f_files > 0 and status.f_ffree == 0)
 
 
