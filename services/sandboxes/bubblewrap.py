@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -140,6 +141,7 @@ class BubblewrapProvider(HoldingProvider):
         super().__init__(life)
         self._records = StateFiles(state, _Record)
         self._checked = False
+        self._check = threading.Lock()
         # a sandbox dies with the *thread* that started it (PR_SET_PDEATHSIG), so one thread starts them all and stays
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bubblewrap-starter")
 
@@ -148,8 +150,12 @@ class BubblewrapProvider(HoldingProvider):
         return "bubblewrap"
 
     def check(self) -> None:
-        if self._checked:
-            return
+        with self._check:  # a burst of experiments makes one probe, not one each
+            if not self._checked:
+                self._probe()
+                self._checked = True
+
+    def _probe(self) -> None:
         if not sys.platform.startswith("linux"):
             raise SandboxUnavailable("bubblewrap works on Linux alone; use the docker provider")
         command = [*self._command(Limits()), self._layout.python, "-I", "-S", "-c", "pass"]
@@ -165,7 +171,6 @@ class BubblewrapProvider(HoldingProvider):
             raise SandboxUnavailable(
                 f"sandboxes run as another user than root, who can't read {closed[0]}; chmod -R go+rX {closed[0]}"
             )
-        self._checked = True
 
     def image(self) -> str:
         return f"bubblewrap python-{platform.python_version()} harness-{harness_digest()[:12]}"

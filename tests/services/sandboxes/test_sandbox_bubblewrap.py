@@ -10,7 +10,9 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,6 +73,23 @@ def test_nothing_is_left_after_destroy(provider: BubblewrapProvider, tmp_path: P
     assert [*tmp_path.rglob("*.json")] == []
     assert mounts_here() == mounts
     assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
+
+
+def test_a_burst_of_checks_is_one_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    probes: list[object] = []
+    run = subprocess.run
+
+    def counted(*given: Any, **more: Any) -> Any:
+        probes.append(given)
+        return run(*given, **more)
+
+    monkeypatch.setattr(subprocess, "run", counted)
+    provider = BubblewrapProvider(tmp_path / "state")
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(provider.check) for _ in range(8)]:
+            done.result()
+    provider.close()
+    assert len(probes) == 1
 
 
 OWNER = """
