@@ -7,6 +7,9 @@ STAMP  := $(VENV)/.stamp
 # More than cores: much of the time is spent waiting for what was killed to be found out.
 TEST_WORKERS ?= 5
 
+# Where it is set, every process would compile our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run worker install test test-model check format sandbox-image schemas bench bench-sandbox bench-memory clean
 

@@ -22,8 +22,9 @@ from temporalio.client import (
     SchedulePolicy,
     ScheduleSpec,
 )
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.service import RPCError
-from temporalio.worker import Interceptor, Worker
+from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from activities.accounting import Accounting
 from activities.authoring import Authoring
@@ -56,6 +57,7 @@ from services.secrets.guard import Guard
 from services.secrets.opening import open_store
 from services.settings import Settings
 from services.sweeping import Sweeper
+from services.temporal.build import build_id
 from services.temporal.connect import connection, telling_of_a_server_that_went
 from services.temporal.histories import Histories
 from services.temporal.runs import Runs
@@ -170,6 +172,10 @@ async def serving(
             interceptors=interceptors,
             graceful_shutdown_timeout=GRACE,
             max_heartbeat_throttle_interval=BEAT,
+            deployment_config=WorkerDeploymentConfig(
+                version=WorkerDeploymentVersion(deployment_name="genesis", build_id=build_id()),
+                use_worker_versioning=False,
+            ),
         )
         here = worker(
             task_queue=host_queue,

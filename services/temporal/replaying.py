@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
 from services.settings import Settings
+from services.temporal.build import build_id
 from services.temporal.connect import TemporalUnreachable, connection
 
 MOST_BYTES = 256 << 20
@@ -112,7 +113,7 @@ async def replay(history: WorkflowHistory, workflows: Sequence[type]) -> Replaye
             f"the history of {history.workflow_id} ends before the workflow's first task; nothing ran"
         )
     with _silence():
-        replayer = Replayer(workflows=workflows, data_converter=pydantic_data_converter)
+        replayer = Replayer(workflows=workflows, data_converter=pydantic_data_converter, build_id=build_id())
 
         async def failure(events: int) -> Exception | None:
             beginning = WorkflowHistory(history.workflow_id, history.events[:events])

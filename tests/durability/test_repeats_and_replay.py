@@ -13,6 +13,7 @@ from temporalio.worker import Replayer
 from schemas.experiment import ApprovalPolicy, Decision, DecisionAction, ExperimentStatus
 from services.artifacts import Artifacts
 from services.preserving import contents
+from services.temporal.build import build_id
 from tests.support.scripts import invalid_code, right_code, script, wrong_code, wrong_then_right
 from tests.support.site import Site
 from workflows.candidate import Candidate
@@ -80,6 +81,14 @@ async def test_without_a_cache_every_task_is_a_replay(here: Site) -> None:
     await here.until_status(waits, "waiting")
     await waits.execute_update(StrategyExperiment.decide, Decision(action=DecisionAction.REJECT, by="tester"))
     assert (await waits.result()).status is ExperimentStatus.ROLLED_BACK
+
+
+async def test_a_history_names_the_code_that_led_it(served: Site) -> None:
+    handle = await served.start(served.request("built"))
+    await handle.result()
+    events = (await handle.fetch_history()).events
+    done = [event.workflow_task_completed_event_attributes for event in events]
+    assert {one.worker_version.build_id for one in done if one.started_event_id} == {build_id()}
 
 
 def recorded() -> list[Path]:

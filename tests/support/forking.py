@@ -1,4 +1,5 @@
-"""Worker processes without the seconds of imports: a server process has done those, and forks each worker from itself.
+"""Worker processes without the seconds of imports: a server process has done those (tests.support.warm), and forks each
+worker from itself.
 
 A forked worker is a process of its own all the same: its own session, environment and log, killed and ended like any.
 Loading the worker anew took three quarters of the time that these tests had on the CPU.
@@ -14,16 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(
-    [
-        "tests.support.worker",
-        # what the worker loads when it is needed
-        "services.engines.model",
-        "services.sandboxes.docker",
-        "services.secrets.file",
-        "sqlalchemy.dialects.sqlite",
-    ]
-)
+_context.set_forkserver_preload(["tests.support.warm"])
 
 
 def _run(plan: Sequence[str], env: Mapping[str, str], folder: Path, log: Path) -> None:
