@@ -108,6 +108,8 @@ class DockerProvider(HoldingProvider):
         self._local = threading.local()
         self._checked = -BELIEVED
         self._removals = Removals(self.remove)
+        self._gone: set[str] = set()
+        """Containers that were removed here; after a crash of its own, the daemon may go on listing them."""
 
     @property
     def name(self) -> ProviderName:
@@ -167,8 +169,7 @@ class DockerProvider(HoldingProvider):
         return str(found.id)
 
     def list(self, labels: Mapping[str, str] | None = None) -> Sequence[SandboxInfo]:
-        there = [about for about in self._containers({"label": _ID}) if about["Id"] not in self._removals]
-        found = [self._info(about["Labels"]) for about in there]
+        found = [self._info(about["Labels"]) for about in self._containers({"label": _ID})]
         return sorted((info for info in found if carries(info, labels)), key=lambda info: info.created)
 
     def close(self) -> None:
@@ -217,10 +218,10 @@ class DockerProvider(HoldingProvider):
 
     def _evict(self, sandbox_id: str) -> bool:
         found = self._containers({"label": f"{_ID}={sandbox_id}"})
-        there = [about["Id"] for about in found if about["Id"] not in self._removals]
-        for container in there:
-            self.remove(container)
-        return bool(there)
+        for about in found:
+            self.remove(about["Id"])
+            self._gone.add(about["Id"])
+        return bool(found)
 
     def _start(self, sandbox_id: str, limits: Limits, labels: dict[str, str]) -> DockerSandbox:
         self._removals.wait_for(sandbox_id)  # one container of that name
@@ -306,8 +307,14 @@ class DockerProvider(HoldingProvider):
         )
 
     def _containers(self, filters: dict[str, str]) -> Sequence[dict[str, Any]]:
+        """Those that are there, and not on their way out."""
         try:
-            return list_containers(self._client(), filters)
+            found = list_containers(self._client(), filters)
+            return [
+                about
+                for about in found
+                if about["Id"] not in self._removals and about["Id"] not in self._gone
+            ]
         except (DockerException, RequestException) as error:
             raise SandboxUnavailable(f"the Docker daemon doesn't answer: {error}") from error
 

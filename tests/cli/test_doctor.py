@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from services import doctor
 from services.doctor import State, _shown
 from services.sandboxes import SandboxUnavailable
 from services.sandboxes.bubblewrap import BubblewrapProvider
@@ -11,6 +12,13 @@ from services.sandboxes.cgroups import Groups
 from services.sandboxes.refusals import explain
 from tests.cli.conftest import Command
 from tests.services.sandboxes.conftest import checked
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine as loaded as it is by tests, what works may answer late."""
+    monkeypatch.setattr(doctor, "PROVIDER_PATIENCE", 60.0)
+    monkeypatch.setattr(doctor, "PATIENCE", 90.0)
 
 
 def _checks(told: dict[str, object]) -> dict[str, dict[str, str]]:

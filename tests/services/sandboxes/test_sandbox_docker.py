@@ -17,6 +17,7 @@ from backtesting.test import GOOG
 
 from schemas.sandbox import Limits, TrialOrder
 from services.sandboxes import SandboxLost, SandboxManager, SandboxUnavailable, default_providers
+from services.sandboxes import docker as docker_provider
 from services.sandboxes.docker import DEFAULT_IMAGE, DockerProvider, DockerSandbox
 from services.sandboxes.leased import OWNER as OWNER_LABEL
 from services.sandboxes.leased import this_process
@@ -69,6 +70,24 @@ def test_a_killed_owner_leaves_no_container(provider: DockerProvider) -> None:
     while provider.list({"owned": name}):
         assert time.monotonic() < deadline, "a container outlived its owner"
         time.sleep(0.05)
+
+
+def test_a_container_that_the_daemon_lists_and_does_not_have(
+    provider: DockerProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a crash of the daemon, until it starts again."""
+    name = f"ghost-{uuid.uuid4().hex[:8]}"
+    sandbox = provider.create(name, limits=Limits(), labels={})
+    assert isinstance(sandbox, DockerSandbox)
+    listed = docker_provider.list_containers(docker.from_env(), {"id": sandbox.container})
+    provider.destroy(name)
+    wait_until_gone(sandbox.container)
+    monkeypatch.setattr(docker_provider, "list_containers", lambda *_: listed)
+    another = DockerProvider()
+    assert [info.sandbox_id for info in another.list()] == [name]
+    assert another.destroy(name)
+    assert another.list() == []
+    assert not another.destroy(name)
 
 
 def test_the_container_is_locked_down(provider: DockerProvider) -> None:
