@@ -4,12 +4,17 @@
 where CONFIG says.
 """
 
+import gc
 import json
+import os
 import sys
 from pathlib import Path
 
 if __name__ == "__main__":
     settings = json.loads(sys.argv[1])
+    # for the imports, a third of which would be numpy's threads (a fork has none) and the collector (`warm_up` runs it)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    gc.disable()
     sys.path[:0] = [str(Path(__file__).resolve().parent.parent), *settings["libraries"]]
 
     from harness.confine import Config

@@ -205,6 +205,7 @@ def warm_up() -> None:
     walk()
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def walk() -> None:
