@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 STAMP  := $(VENV)/.stamp
-# More than cores: much of the time is spent waiting for what was killed to be found out.
+# More than cores: much of the time is spent waiting for what was killed to be found out. And no threads of BLAS beside.
 TEST_WORKERS ?= 5
 
 # Where it is set, every process would compile our modules anew.
@@ -25,7 +25,7 @@ worker: $(STAMP)-run  ## serve experiments, with an embedded Temporal server and
 install: $(STAMP)-all  ## everything: memory, tests, checks
 
 test: $(STAMP)-all  ## every test
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --no-loadscope-reorder
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --no-loadscope-reorder
 
 test-model: $(STAMP)-all $(STAMP)-llama  ## a real small model, from prompt to verdict (builds llama.cpp: minutes)
 	@GENESIS_TEST_MODEL_PYTHON=$(VENV)-llama/bin/python $(BIN)/python -m pytest -m model
