@@ -1,9 +1,10 @@
 """Real parts for tests: one Temporal dev server for all, a home of its own for each test."""
 
 import asyncio
+import gc
 import itertools
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -124,6 +125,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LaneScheduli
     return LaneScheduling(config, log)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Without the garbage collector, which would walk again and again through what imports have just made."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+LONG = ("cli", "sandboxes", "memory", "secrets")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long lanes begin first."""
-    items.sort(key=lambda item: item.path.parent.name != "durability")
+    """The long lanes begin first, so that none is left over for one worker at the end."""
+
+    def turn(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return 0 if folder == "durability" else 1 if folder in LONG else 2
+
+    items.sort(key=turn)

@@ -3,6 +3,7 @@ see what gets loaded. Last, the checker (tests/support/architecture.py) is tried
 
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,17 @@ from tests.support.architecture import (
     read_modules,
 )
 
-MODULES = read_modules(ROOT)
+
+@cache
+def modules() -> Mapping[str, Module]:
+    """Read once, and not by every process that collects these tests."""
+    return read_modules(ROOT)
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_only_what_the_table_allows(room: str) -> None:
-    assert any(module.room == room for module in MODULES.values()), f"{room} has no Python file"
-    assert problems(MODULES, room) == []
+    assert any(module.room == room for module in modules().values()), f"{room} has no Python file"
+    assert problems(modules(), room) == []
 
 
 def test_every_top_level_python_place_is_in_the_table() -> None:
@@ -46,7 +51,7 @@ def test_nobody_imports_harness() -> None:
         for path in sorted((ROOT / place).rglob("*.py"))
         if "build" not in path.parts
     ]
-    everything = [*MODULES.values(), *(read_module(ROOT, path) for path in beside)]
+    everything = [*modules().values(), *(read_module(ROOT, path) for path in beside)]
     guilty = [
         f"{module.name}:{found.line}"
         for module in everything
@@ -59,7 +64,7 @@ def test_nobody_imports_harness() -> None:
 
 def test_domain_does_no_io_and_knows_no_clock() -> None:
     assert [
-        each for module in MODULES.values() if module.room == "domain" for each in impurities(module)
+        each for module in modules().values() if module.room == "domain" for each in impurities(module)
     ] == []
 
 
@@ -67,7 +72,7 @@ def test_domain_modules_that_claim_a_need_have_it() -> None:
     for name, needs in DOMAIN_NEEDS.items():
         used = {
             found.name.partition(".")[0]
-            for module in MODULES.values()
+            for module in modules().values()
             if covers(name, module.name)
             for found in imports_of(module)
             if found.name
@@ -76,8 +81,8 @@ def test_domain_modules_that_claim_a_need_have_it() -> None:
 
 
 def test_workflows_reach_only_the_standard_library_pydantic_and_temporalio() -> None:
-    for start in (name for name in MODULES if covers("workflows", name)):
-        reached = loaded_by(MODULES, start)
+    for start in (name for name in modules() if covers("workflows", name)):
+        reached = loaded_by(modules(), start)
         strangers = {
             name: asker
             for name, asker in reached.items()
@@ -87,12 +92,14 @@ def test_workflows_reach_only_the_standard_library_pydantic_and_temporalio() -> 
 
 
 def test_there_is_no_utils() -> None:
-    assert [name for name in MODULES if name.rpartition(".")[2] in {"utils", "util", "helpers", "misc"}] == []
+    assert [
+        name for name in modules() if name.rpartition(".")[2] in {"utils", "util", "helpers", "misc"}
+    ] == []
 
 
 def test_importing_workflows_loads_no_service() -> None:
     imported, loaded = probe(ROOT)
-    assert imported == {name for name in MODULES if covers("workflows", name)} - {"workflows"}
+    assert imported == {name for name in modules() if covers("workflows", name)} - {"workflows"}
     assert loaded.isdisjoint(UNWANTED_IN_WORKFLOWS), sorted(loaded & set(UNWANTED_IN_WORKFLOWS))
 
 

@@ -18,8 +18,8 @@ REST = 30.0
 LOOK = 1.0
 """Seconds until a full host is looked at again, for a slot that another process gave back."""
 PAUSE = 0.1
-"""Seconds between a lease from the stock and the start of the next sandbox, which takes a core for a third of a second:
-first come the first moments of what was leased."""
+"""Seconds between a lease from the stock and the start of the next sandbox, which takes a core for a quarter of a
+second: first come the first moments of what was leased."""
 STALE = LIFE / 2
 """Seconds in stock after which a sandbox is replaced: its remaining life must do for a try-out."""
 _log = logging.getLogger(__name__)
