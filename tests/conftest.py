@@ -14,7 +14,7 @@ from xdist.workermanage import WorkerController
 
 from tests.support.scripts import wrong_then_right
 from tests.support.site import Site, site
-from tests.support.temporal import Place, TemporalServer
+from tests.support.temporal import CLI, Place, TemporalServer
 
 _homes = itertools.count()
 
@@ -26,7 +26,7 @@ def _share(config: pytest.Config, namespaces: list[str]) -> TemporalServer:
     """The server of the session, which begins where it isn't there yet."""
     if _shared not in config.stash:
         folder = tempfile.TemporaryDirectory(prefix="genesis-temporal-")
-        server = TemporalServer(Path(folder.name), namespaces, stored=False)
+        server = TemporalServer(Path(folder.name), [*namespaces, CLI], stored=False)
         server.start()
         config.stash[_shared] = folder, server
     return config.stash[_shared][1]

@@ -11,7 +11,7 @@ import pytest
 
 from cli.main import run
 from tests.cli.door import ROOT, Outcome, starter, worker
-from tests.support.temporal import Place
+from tests.support.temporal import CLI, Place
 
 Command = Callable[..., Outcome]
 
@@ -57,6 +57,12 @@ class Story:
     stale: Outcome
     approved: Outcome
     late: Outcome
+
+
+@pytest.fixture(scope="session")
+def temporal(temporal: Place) -> Place:
+    """Of the command line's own: its experiments have names that others take too."""
+    return Place(temporal.address, CLI)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from services.temporal.server import answers, binary, free_port
 
+CLI = "cli"
+"""The namespace of the command line's tests."""
+
 
 @dataclass(frozen=True)
 class Place:

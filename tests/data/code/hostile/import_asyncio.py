@@ -1,6 +1,6 @@
 # technique: start a subprocess from an event loop
 # expect: import
-# ends: trades
+# ends: trades NoReport
 from backtesting import Strategy
 import asyncio
 
