@@ -64,8 +64,10 @@ def test_it_is_apart_from_this_machine(command: Command, script: Path, home: Pat
         f"import os\nprint(os.path.exists({str(secret)!r}))\nprint('GENESIS_HOME' in os.environ)\n"
     )
     assert command("sandbox", "run", script).stdout == "False\nFalse\n"
-    assert command("sandbox", "list", "--json").json["sandboxes"] == []
-    assert command("sandbox", "cleanup", "--json").json["removed"] == []
+    for key, word in ("sandboxes", "list"), ("removed", "cleanup"):
+        found = command("sandbox", word, "--json").json[key]
+        # Docker is the machine's: other tests' containers may be there
+        assert [one for one in found if "genesis.command" in one["labels"]] == []
 
 
 def test_a_hostile_file_name_runs_as_main(command: Command, tmp_path: Path) -> None:

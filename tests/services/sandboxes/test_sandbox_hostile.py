@@ -355,7 +355,7 @@ sandbox.run(["python3", "-c", sys.argv[5]], timeout=900)
 def test_a_worker_that_hangs_keeps_nothing_alive(provider: SandboxProvider, tmp_path: Path) -> None:
     """Stopped, not killed: no stream ends and no parent dies. The sandbox's own life does, whatever runs in it."""
     name = f"hung-{uuid.uuid4().hex[:8]}"
-    kind, life = provider.name, 6.0
+    kind, life = provider.name, 10.0
     argv = [sys.executable, "-c", HUNG, kind, str(tmp_path / "state"), str(life), name, hostile.LOOP]
     began = time.monotonic()
     owner = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
