@@ -4,6 +4,7 @@ import base64
 import functools
 import gc
 import io
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ import numpy as np
 import pandas as pd
 import talib
 from backtesting import Backtest, Strategy
+
+sys.modules.pop("tqdm.auto")  # others may have it: only backtesting was to do without
 
 
 def read_bars(content: bytes) -> pd.DataFrame:
@@ -200,10 +203,9 @@ class _WarmUp(Strategy):
 
 
 def warm_up() -> None:
-    """One whole backtest, then everything that lives is taken out of the collector's sight: a fork shares memory that
-    nobody touches."""
+    """One whole backtest, then the collector is to see no more of all that is there: a fork shares memory that nobody
+    touches."""
     walk()
-    gc.collect()
     gc.freeze()
     gc.enable()
 
