@@ -10,6 +10,7 @@ from typing import NoReturn
 from cli.app import app
 from cli.errors import exit_of, in_words
 from cli.output import Exit, told
+from services.collector import relax
 
 # Each registers its commands, in the order of `--help`; what is heavy they import when a command runs.
 # isort: off
@@ -40,6 +41,7 @@ def main() -> NoReturn:
     Without the interpreter's own teardown: the Temporal SDK's threads may still be on their way back into it after a
     call, and the process would then end by SIGABRT instead of its exit code. All that must be closed is closed by now.
     """
+    relax()
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # whoever read it has gone

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from schemas.memory import Lesson, LessonUse, Observation, Recall
+from services.collector import relax
 from services.memory.config import MemoryConfig
 from services.memory.embedding import INSTALL, Embedder
 from services.memory.errors import MemoryFault, MemoryRefusal, MemoryUnavailable
@@ -196,6 +197,7 @@ def main() -> None:
     _redirect()
     code = 1
     try:
+        relax()
         keeper = Keeper(config)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: keeper.stop())
