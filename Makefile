@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 STAMP  := $(VENV)/.stamp
 # More than cores: much of the time is spent waiting for what was killed to be found out. And no threads of BLAS beside.
-TEST_WORKERS ?= 5
+TEST_WORKERS ?= 6
 
 # Where it is set, every process would compile our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
