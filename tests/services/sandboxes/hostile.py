@@ -62,6 +62,7 @@ for number in range(1, 65):
     except (OSError, ValueError): pass
 while True: pass
 """
+STUBBORN = LOOP.replace("while True: pass", "import time\nwhile True: time.sleep(1)")
 DAEMON = """
 import os, time
 if os.fork() == 0:

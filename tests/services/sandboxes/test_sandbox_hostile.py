@@ -356,7 +356,7 @@ def test_a_worker_that_hangs_keeps_nothing_alive(provider: SandboxProvider, tmp_
     """Stopped, not killed: no stream ends and no parent dies. The sandbox's own life does, whatever runs in it."""
     name = f"hung-{uuid.uuid4().hex[:8]}"
     kind, life = provider.name, 10.0
-    argv = [sys.executable, "-c", HUNG, kind, str(tmp_path / "state"), str(life), name, hostile.LOOP]
+    argv = [sys.executable, "-c", HUNG, kind, str(tmp_path / "state"), str(life), name, hostile.STUBBORN]
     began = time.monotonic()
     owner = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     watching = BubblewrapProvider(tmp_path / "state") if kind == "bubblewrap" else provider
