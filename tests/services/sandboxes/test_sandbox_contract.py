@@ -243,8 +243,8 @@ import os, time
 for _ in range(30):
     if os.fork() == 0:
         x = bytearray(b"x") * (100 << 20)
-        time.sleep(1.5)
-time.sleep(1.5)
+        time.sleep(60)
+os.wait()  # one that was killed: none ends by itself
 """
     result = python(sandbox, code, timeout=30)
     assert result.out_of_memory
