@@ -3,9 +3,10 @@
 `python -m services.sandboxes.image` prints the harness's digest, for the image's build.
 """
 
-import hashlib
 import importlib.util
 from pathlib import Path
+
+from services.digests import of_modules
 
 LABEL = "genesis.harness"
 
@@ -20,12 +21,7 @@ def harness_files() -> Path:
 
 def harness_digest() -> str:
     """SHA-256 over the names and contents of the harness's modules."""
-    digest = hashlib.sha256()
-    root = harness_files()
-    for file in sorted(root.rglob("*.py")):
-        content = file.read_bytes()
-        digest.update(f"{file.relative_to(root)}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()
+    return of_modules(harness_files())
 
 
 if __name__ == "__main__":
