@@ -12,7 +12,7 @@ from pathlib import Path
 
 if __name__ == "__main__":
     settings = json.loads(sys.argv[1])
-    # for the imports, a third of which would be numpy's threads (a fork has none) and the collector (`warm_up` runs it)
+    # for the imports, a third of which would be numpy's threads (a fork has none) and the collector (on by `warm_up`)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     gc.disable()
     sys.path[:0] = [str(Path(__file__).resolve().parent.parent), *settings["libraries"]]

@@ -16,6 +16,7 @@ import pytest
 
 from schemas.experiment import ExperimentStatus
 from services.temporal.server import binary, free_port
+from tests.support.needs import missing
 from tests.support.site import ROOT, site
 from tests.support.temporal import Place
 
@@ -27,7 +28,7 @@ Compose = Callable[..., None]
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[str]:
-    """The program `temporal` and nothing else, as in the image that the file names: no registry is asked."""
+    """In place of the one that the file names, so that no registry is asked: the same program, and nothing else."""
     try:
         client = docker.from_env()
         client.ping()
@@ -87,10 +88,6 @@ def compose(image: str, place: Place, ui_port: int) -> Iterator[Compose]:
         run("down", "--volumes", "--timeout", "1")
 
 
-def missing(what: str) -> None:
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
-
-
 async def test_experiments_run_on_it_and_outlive_it(
     compose: Compose, place: Place, ui_port: int, tmp_path: Path
 ) -> None:
@@ -102,8 +99,8 @@ async def test_experiments_run_on_it_and_outlive_it(
         assert (await here.run(here.request("composed"))).status is ExperimentStatus.MERGED
     finally:
         here.end_workers()
-    page = await asyncio.to_thread(urlopen, f"http://127.0.0.1:{ui_port}/")
-    assert page.status == 200
+    with await asyncio.to_thread(urlopen, f"http://127.0.0.1:{ui_port}/") as page:
+        assert page.status == 200
     compose("restart", "--timeout", "1")
     await place.answering()
     client = await place.client()

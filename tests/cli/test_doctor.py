@@ -11,7 +11,7 @@ from services.sandboxes.bubblewrap import BubblewrapProvider
 from services.sandboxes.cgroups import Groups
 from services.sandboxes.refusals import explain
 from tests.cli.conftest import Command
-from tests.services.sandboxes.conftest import checked
+from tests.support.needs import checked
 
 
 @pytest.fixture(autouse=True)

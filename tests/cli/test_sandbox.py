@@ -8,22 +8,18 @@ import docker
 import pytest
 
 from services.records import Records
-from services.sandboxes import SandboxUnavailable
 from services.sandboxes.bubblewrap import BubblewrapProvider
 from services.sandboxes.docker import DockerProvider
 from services.settings import Settings
 from tests.cli.conftest import Command, Story
 from tests.cli.door import ROOT, starter, worker
-from tests.services.sandboxes.conftest import checked
+from tests.support.needs import checked
 from tests.support.temporal import Place
 
 
 @pytest.fixture(autouse=True)
 def _sandboxes(tmp_path: Path) -> None:
-    try:
-        BubblewrapProvider(tmp_path / "probe").check()
-    except SandboxUnavailable as error:
-        pytest.skip(f"bubblewrap can't work here: {error}")
+    checked(BubblewrapProvider(tmp_path / "probe"))
 
 
 @pytest.fixture

@@ -27,12 +27,12 @@ from services.sandboxes import (
     SandboxLost,
     SandboxProvider,
     SandboxRefusal,
-    SandboxUnavailable,
     default_providers,
 )
 from services.sandboxes.bubblewrap import BubblewrapSandbox
 from services.sandboxes.docker import DEFAULT_IMAGE, DockerSandbox
 from tests.domain.code_corpus import HOSTILE, MALFORMED, Example
+from tests.support.needs import checked
 
 LIMITS = Limits(memory_mb=384, processes=32, disk_mb=16, output_kb=256)
 SECONDS, ENDLESS = 3.0, 1.0
@@ -94,13 +94,7 @@ def canary() -> Iterator[Canary]:
 @pytest.fixture(params=["bubblewrap", pytest.param("docker", marks=pytest.mark.docker)])
 def provider(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SandboxProvider]:
     (made,) = default_providers(tmp_path / "state", order=[request.param], image=DEFAULT_IMAGE)
-    try:
-        made.check()
-    except SandboxUnavailable as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-    yield made
+    yield checked(made)
     made.close()
 
 

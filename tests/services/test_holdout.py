@@ -21,7 +21,7 @@ from services.market_data import MarketData
 from services.records import Records
 from services.sandboxes import SandboxManager, default_providers
 from services.trying import TryOuts
-from tests.services.sandboxes.conftest import checked
+from tests.support.needs import checked
 
 PASSED, FAILED = Outcome.PASSED, Outcome.FAILED
 HELD = 429

@@ -15,8 +15,8 @@ from services.artifacts import Artifacts
 from services.preserving import LEFT_OUT, contents, survey, unpack
 from services.sandboxes import Sandbox, default_providers
 from services.secrets.redaction import Redaction
-from tests.services.sandboxes.conftest import checked
 from tests.support.canary import Canary, new_marker
+from tests.support.needs import checked
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ from services.records import Records
 from services.sandboxes import Sandbox, SandboxManager, default_providers
 from services.sandboxes.docker import DEFAULT_IMAGE
 from services.trying import TryOuts, trials_in
-from tests.services.sandboxes.conftest import PROVIDERS, checked
+from tests.services.sandboxes.conftest import PROVIDERS
+from tests.support.needs import checked
 
 VERDICTS = Path(__file__).parents[1] / "data" / "verdict"
 HONEST = sorted((VERDICTS / "honest").glob("*.py"))
@@ -38,6 +39,8 @@ RSI: dict[str, Any] = {
     "exit_rules": ["RSI(14) > 60"],
     "position_sizing": {"value": 90},
 }
+# providers make the same trades (test_sandbox_trials), and the verdict on them is made outside
+ON_ONE = pytest.mark.parametrize("sandbox", PROVIDERS[:1], indirect=True)
 
 Ask = Callable[..., GateReport]
 
@@ -104,11 +107,6 @@ def gate_of(path: Path) -> Gate:
 def test_the_corpora_are_of_size() -> None:
     assert len(HONEST) >= 10
     assert len(CHEATING) >= 10
-
-
-# not on each provider: that they make the same trades is shown by test_sandbox_trials, and nothing of the verdict on an
-# honest strategy is theirs
-ON_ONE = pytest.mark.parametrize("sandbox", PROVIDERS[:1], indirect=True)
 
 
 @ON_ONE

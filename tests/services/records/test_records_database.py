@@ -3,8 +3,8 @@
 import multiprocessing
 import os
 import sqlite3
-import sys
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -149,7 +149,7 @@ def test_what_is_no_database_url_is_refused(url: str) -> None:
         Records(url)
 
 
-@pytest.mark.skipif("psycopg" in sys.modules, reason="the driver is installed, so it isn't missing")
+@pytest.mark.skipif(find_spec("psycopg") is not None, reason="the driver is installed, so it isn't missing")
 def test_a_missing_driver_is_named() -> None:
     with pytest.raises(RecordsUnavailable, match=r"pip install psycopg\[binary\]") as caught:
         Records("postgresql://ada:secret@localhost/genesis")

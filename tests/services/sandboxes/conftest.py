@@ -8,22 +8,12 @@ from pathlib import Path
 import pytest
 
 from schemas.sandbox import Limits
-from services.sandboxes import Sandbox, SandboxProvider, SandboxUnavailable, default_providers
+from services.sandboxes import Sandbox, SandboxProvider, default_providers
 from services.sandboxes.docker import DEFAULT_IMAGE
+from tests.support.needs import checked
 
 PROVIDERS = ["bubblewrap", pytest.param("docker", marks=pytest.mark.docker)]
 Make = Callable[..., Sandbox]
-
-
-def checked(provider: SandboxProvider) -> SandboxProvider:
-    """The provider, or a skip with its reason; on CI everything must be there."""
-    try:
-        provider.check()
-    except SandboxUnavailable as error:
-        if os.environ.get("CI"):
-            pytest.fail(f"{provider.name} must work on CI: {error}")
-        pytest.skip(f"{provider.name}: {error}")
-    return provider
 
 
 @pytest.fixture(scope="module", params=PROVIDERS)

@@ -55,14 +55,14 @@ import os
 for number in range(4000):
     with open(f"{place}/filler-{number}", "wb") as file: file.write(bytes(1 << 20))
 """
-LOOP = """
-import signal
+_DEAF = """
+import signal, time
 for number in range(1, 65):
     try: signal.signal(number, signal.SIG_IGN)
     except (OSError, ValueError): pass
-while True: pass
 """
-STUBBORN = LOOP.replace("while True: pass", "import time\nwhile True: time.sleep(1)")
+LOOP = _DEAF + "while True: pass\n"
+STUBBORN = _DEAF + "while True: time.sleep(1)\n"
 DAEMON = """
 import os, time
 if os.fork() == 0:

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from schemas.sandbox import Limits
-from services.sandboxes import SandboxUnavailable
 from services.sandboxes.bubblewrap import BubblewrapProvider, BubblewrapSandbox
 from services.sandboxes.cgroups import CONTROLLERS, Group, Groups
 from services.sandboxes.refusals import explain
 from services.sandboxes.statefiles import process_start
+from tests.support.needs import checked
 
 pytestmark = pytest.mark.timeout(90)
 ROOT = Path(__file__).resolve().parents[3]
@@ -30,13 +30,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change use
 
 @pytest.fixture
 def provider(tmp_path: Path) -> Iterator[BubblewrapProvider]:
-    made = BubblewrapProvider(tmp_path / "state")
-    try:
-        made.check()
-    except SandboxUnavailable as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    made = checked(BubblewrapProvider(tmp_path / "state"))
     yield made
     made.close()
 

@@ -1,6 +1,5 @@
 """What only Docker has: containers that end with their owner, and refusals of its own."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from services.sandboxes.leased import this_process
 from services.sandboxes.statefiles import process_start
 from services.settings import Settings
 from tests.services.sandboxes.test_sandbox_trials import RSI, csv_of
+from tests.support.needs import checked
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(90)]
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,13 +40,7 @@ sandbox.run(["sleep", "300"], timeout=400)
 
 @pytest.fixture
 def provider() -> Iterator[DockerProvider]:
-    made = DockerProvider()
-    try:
-        made.check()
-    except SandboxUnavailable as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    made = checked(DockerProvider())
     yield made
     made.close()
 

@@ -20,6 +20,7 @@ from docker.errors import DockerException, NotFound
 from services.sandboxes import SandboxLost, SandboxManager, SandboxUnavailable, Slots
 from services.sandboxes.docker import DEFAULT_IMAGE, DockerProvider
 from services.sandboxes.statefiles import process_start
+from tests.support.needs import checked
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(120)]
 ROOT = Path(__file__).resolve().parents[3]
@@ -137,12 +138,7 @@ def wait_until_gone(pids: list[int]) -> None:
 def daemon() -> Iterator[Daemon]:
     if os.geteuid() or not (shutil.which("dockerd") and shutil.which("unshare")):
         pytest.skip("a daemon of one's own takes root, dockerd and unshare")
-    try:
-        DockerProvider().check()
-    except SandboxUnavailable as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(f"there is no image to be copied: {error}")
+    checked(DockerProvider())  # its image is copied
     place = Path(tempfile.mkdtemp(prefix="gd-"))  # short: a socket's path ends at 108 characters
     made = Daemon(place)
     try:

@@ -22,8 +22,8 @@ from services.sandboxes.bubblewrap import BubblewrapProvider
 from services.sandboxes.cgroups import Groups
 from services.sandboxes.docker import DockerProvider
 from tests.services.sandboxes import hostile
-from tests.services.sandboxes.conftest import checked
 from tests.services.sandboxes.hostile import Program
+from tests.support.needs import checked
 
 Make = Callable[..., Sandbox]
 ROOT = Path(__file__).resolve().parents[3]

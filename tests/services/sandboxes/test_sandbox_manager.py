@@ -24,8 +24,9 @@ from services.sandboxes import (
 from services.sandboxes.bubblewrap import BubblewrapProvider, BubblewrapSandbox
 from services.sandboxes.docker import DEFAULT_IMAGE
 from services.sandboxes.stock import PAUSE
-from tests.services.sandboxes.conftest import PROVIDERS, checked
+from tests.services.sandboxes.conftest import PROVIDERS
 from tests.services.sandboxes.stock import in_stock, wait_for_stock
+from tests.support.needs import checked
 
 pytestmark = pytest.mark.timeout(90)
 

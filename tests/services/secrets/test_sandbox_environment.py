@@ -12,12 +12,13 @@ import pytest
 
 from domain.definitions import check_definition, definition_digest
 from schemas.sandbox import Limits, ProviderName, TrialOrder
-from services.sandboxes import Sandbox, SandboxUnavailable, default_providers
+from services.sandboxes import Sandbox, default_providers
 from services.sandboxes.bubblewrap import BubblewrapSandbox
 from services.sandboxes.docker import DEFAULT_IMAGE, DockerSandbox
 from services.secrets.redaction import redact_trial
 from tests.cli.door import ROOT
 from tests.support.canary import Canary, children, new_marker
+from tests.support.needs import checked
 
 RULES = json.loads((ROOT / "strategies" / "RSI_Reversal.json").read_text())
 
@@ -40,12 +41,7 @@ def test_no_definition_that_ships_asks_for_any() -> None:
 @pytest.fixture(params=["bubblewrap", pytest.param("docker", marks=pytest.mark.docker)])
 def sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sandbox]:
     (provider,) = default_providers(tmp_path / "sandboxes", order=[request.param], image=DEFAULT_IMAGE)
-    try:
-        provider.check()
-    except SandboxUnavailable as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    checked(provider)
     name = f"secret-{uuid.uuid4().hex[:8]}"
     yield provider.create(name, limits=Limits(), labels={})
     provider.destroy(name)

@@ -31,7 +31,8 @@ from services.sandboxes.docker import DEFAULT_IMAGE
 from services.tools import AuditDamaged, AuditLog, Pace, Toolbox
 from services.tools.deeds import MOST_COPIED, MOST_FILE
 from services.tools.errors import ToolRefused
-from tests.services.sandboxes.conftest import PROVIDERS, checked
+from tests.services.sandboxes.conftest import PROVIDERS
+from tests.support.needs import checked
 from tests.support.plain_git import git
 
 
